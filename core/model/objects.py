@@ -1,0 +1,173 @@
+"""What the store holds: objects, each with an id and a version, and what agents observe of them.
+
+Times are nanoseconds since the epoch, 0 where there is none.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from core.model.spec import ClusterSpec, NodeSpec, Platform, PortConfig, Resources, ServiceSpec, TaskSpec
+from core.model.states import NodeState, Reachability, Role, TaskState, UpdateState
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """Set by the store alone."""
+
+    version: int = 0
+    """The log index of the entry that last changed the object; a writer must name the one it read."""
+    created_at: int = 0
+    updated_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    type: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeDescription:
+    """What a node says of itself. Never trusted for anything but scheduling."""
+
+    hostname: str = ""
+    platform: Platform = field(default_factory=Platform)
+    resources: Resources = field(default_factory=Resources)
+    engine_version: str = ""
+    engine_labels: Mapping[str, str] = field(default_factory=dict)
+    plugins: tuple[Plugin, ...] = ()
+    engine_error: str = ""
+    """Why the node can run no tasks (its Docker Engine does not answer); empty when it can."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    state: NodeState = NodeState.UNKNOWN
+    message: str = ""
+    addr: str = ""
+    """The address at which other nodes reach this one (no port)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ManagerStatus:
+    """A node's Raft membership. Only `addr` is stored; the rest is filled in when it is read."""
+
+    addr: str = ""
+    """host:port of its Raft and control server."""
+    leader: bool = False
+    reachability: Reachability = Reachability.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class PortError:
+    """A published port that one node cannot serve, because another program there holds it."""
+
+    published_port: int = 0
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    id: str = ""
+    meta: Meta = field(default_factory=Meta)
+    spec: NodeSpec = field(default_factory=NodeSpec)
+    description: NodeDescription | None = None
+    status: NodeStatus = field(default_factory=NodeStatus)
+    role: Role = Role.WORKER
+    """The role its current certificate carries."""
+    manager: ManagerStatus | None = None
+    certificate_expires_at: int = 0
+    certificate_issuer: str = ""
+    """SHA-256 (hex) of the DER of the root that signed its certificate."""
+    port_errors: tuple[PortError, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    ports: tuple[PortConfig, ...] = ()
+    """The spec's ports with every automatic one filled in."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateStatus:
+    state: UpdateState = UpdateState.UNKNOWN
+    started_at: int = 0
+    completed_at: int = 0
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    id: str = ""
+    meta: Meta = field(default_factory=Meta)
+    spec: ServiceSpec = field(default_factory=ServiceSpec)
+    spec_version: int = 1
+    """Grows by one with every change of the spec (`meta.version` also changes for other reasons)."""
+    previous_spec: ServiceSpec | None = None
+    endpoint: Endpoint = field(default_factory=Endpoint)
+    update_status: UpdateStatus | None = None
+    error: str = ""
+    """Why the allocator cannot serve it yet (no free port ...); empty when it can."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerStatus:
+    container_id: str = ""
+    pid: int = 0
+    exit_code: int = 0
+    address: str = ""
+    """Its address on the node's local bridge, where the node's relay reaches it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStatus:
+    timestamp: int = 0
+    state: TaskState = TaskState.NEW
+    message: str = ""
+    err: str = ""
+    container: ContainerStatus | None = None
+    ports: tuple[PortConfig, ...] = ()
+    """Host-mode ports as they were really published."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One attempt to run a service's container in one slot on one node. Bound to its node for life, runs once."""
+
+    id: str = ""
+    meta: Meta = field(default_factory=Meta)
+    service_id: str = ""
+    service_name: str = ""
+    slot: int = 0
+    """From 1 for replicated services; 0 for global ones, where the node is the slot."""
+    node_id: str = ""
+    spec: TaskSpec = field(default_factory=TaskSpec, metadata={"shared": True})
+    """Shared by all tasks of one (service, spec version), in memory, in the log and on the wire."""
+    spec_version: int = 1
+    ports: tuple[PortConfig, ...] = ()
+    """The service's allocated endpoint ports when the task was made."""
+    status: TaskStatus = field(default_factory=TaskStatus)
+    desired_state: TaskState = TaskState.RUNNING
+
+
+@dataclass(frozen=True, slots=True)
+class RootCA:
+    cert: bytes = b""
+    """PEM."""
+    key: bytes = field(default=b"", repr=False)
+    """PEM; never leaves the managers."""
+    worker_token: str = field(default="", repr=False)
+    manager_token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    id: str = ""
+    meta: Meta = field(default_factory=Meta)
+    spec: ClusterSpec = field(default_factory=ClusterSpec)
+    root_ca: RootCA = field(default_factory=RootCA)
+    removed_nodes: Mapping[str, int] = field(default_factory=dict)
+    """Nodes whose certificates are refused, and until when (their expiry plus 7 days)."""
+
+
+StoreObject = Cluster | Node | Service | Task

@@ -1,0 +1,180 @@
+"""What a user asks for: specs. Durations and times are whole nanoseconds, sizes are bytes, CPUs are nano-CPUs.
+
+Every class is frozen: readers share instances without copying, and nobody mutates a mapping held by one.
+`None` means "not given", so that an answer can show a spec as it was sent.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from core.model.states import (
+    Availability,
+    EndpointMode,
+    FailureAction,
+    MountType,
+    Protocol,
+    PublishMode,
+    RestartCondition,
+    Role,
+    ServiceMode,
+    UpdateOrder,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """What an image or a node runs on. An empty field matches anything."""
+
+    architecture: str = ""
+    os: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    nano_cpus: int = 0
+    memory_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceRequirements:
+    limits: Resources | None = None
+    reservations: Resources | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BindOptions:
+    propagation: str = ""
+    non_recursive: bool = False
+    create_mountpoint: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeOptions:
+    no_copy: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    driver: str = ""
+    driver_options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TmpfsOptions:
+    size_bytes: int = 0
+    mode: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    type: MountType = MountType.VOLUME
+    source: str = ""
+    target: str = ""
+    read_only: bool = False
+    consistency: str = ""
+    bind: BindOptions | None = None
+    volume: VolumeOptions | None = None
+    tmpfs: TmpfsOptions | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSpec:
+    image: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    command: tuple[str, ...] = ()
+    """Replaces the image's entry point."""
+    args: tuple[str, ...] = ()
+    """Replaces the image's command."""
+    hostname: str = ""
+    env: tuple[str, ...] = ()
+    dir: str = ""
+    user: str = ""
+    stop_signal: str = ""
+    stop_grace_period: int | None = None
+    mounts: tuple[Mount, ...] = ()
+    init: bool | None = None
+    isolation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RestartPolicy:
+    condition: RestartCondition = RestartCondition.ANY
+    delay: int | None = None
+    max_attempts: int = 0
+    """0 is without limit."""
+    window: int = 0
+    """0 counts every restart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    constraints: tuple[str, ...] = ()
+    platforms: tuple[Platform, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSpec:
+    container: ContainerSpec = field(default_factory=ContainerSpec)
+    resources: ResourceRequirements | None = None
+    restart: RestartPolicy | None = None
+    placement: Placement | None = None
+    force_update: int = 0
+    runtime: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PortConfig:
+    name: str = ""
+    protocol: Protocol = Protocol.TCP
+    target_port: int = 0
+    published_port: int = 0
+    """0 in a spec: the allocator picks one for ingress, the engine for host mode."""
+    publish_mode: PublishMode = PublishMode.INGRESS
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSpec:
+    mode: EndpointMode = EndpointMode.VIP
+    ports: tuple[PortConfig, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateConfig:
+    parallelism: int = 1
+    """How many slots are replaced at a time; 0 is all."""
+    delay: int = 0
+    failure_action: FailureAction = FailureAction.PAUSE
+    monitor: int | None = None
+    max_failure_ratio: float = 0.0
+    order: UpdateOrder = UpdateOrder.STOP_FIRST
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSpec:
+    name: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    task: TaskSpec = field(default_factory=TaskSpec)
+    mode: ServiceMode = ServiceMode.REPLICATED
+    replicas: int | None = None
+    """For replicated services; None is 1."""
+    update: UpdateConfig | None = None
+    rollback: UpdateConfig | None = None
+    endpoint: EndpointSpec | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    name: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    role: Role = Role.WORKER
+    """The role that is wanted; `Node.role` is the one the node's certificate carries."""
+    availability: Availability = Availability.ACTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSpec:
+    name: str = "default"
+    labels: Mapping[str, str] = field(default_factory=dict)
+    task_history_limit: int = 5
+    """Task objects kept per slot, the live one included; negative keeps all."""
+    heartbeat_period: int = 1_000_000_000
+    node_cert_expiry: int = 90 * 24 * 3600 * 1_000_000_000
+    snapshot_interval: int = 10_000
+    """Log entries between snapshots."""

@@ -1,0 +1,45 @@
+"""Errors of core.errors across gRPC: the status carries code and message, trailing metadata names the leader."""
+
+from typing import NoReturn
+
+import grpc
+
+from core import errors
+
+LEADER_KEY = "pyswarm-leader"
+_BY_CODE: dict[grpc.StatusCode, type[errors.PyswarmError]] = {
+    grpc.StatusCode[kind.code]: kind
+    for kind in (
+        errors.InvalidArgument,
+        errors.NotFound,
+        errors.AlreadyExists,
+        errors.FailedPrecondition,
+        errors.OutOfSequence,
+        errors.PermissionDenied,
+        errors.Unauthenticated,
+        errors.ResourceExhausted,
+        errors.Unavailable,
+        errors.DeadlineExceeded,
+        errors.UnknownOutcome,
+        errors.Internal,
+    )
+}
+
+
+async def abort(context: "grpc.aio.ServicerContext[object, object]", error: errors.PyswarmError) -> NoReturn:
+    """Ends the call with `error`'s status."""
+    metadata: tuple[tuple[str, str], ...] = ()
+    if isinstance(error, errors.NotLeader):
+        metadata = ((LEADER_KEY, error.leader),)
+    await context.abort(grpc.StatusCode[error.code], error.message, trailing_metadata=metadata)
+    raise AssertionError("abort returned")
+
+
+def error_of(failure: grpc.aio.AioRpcError) -> errors.PyswarmError:
+    """The error that the other side raised, or what best describes why there was no answer."""
+    metadata = failure.trailing_metadata()
+    if metadata is not None and LEADER_KEY in metadata:
+        return errors.NotLeader(str(metadata[LEADER_KEY]))
+    message = failure.details() or failure.code().name
+    kind = _BY_CODE.get(failure.code(), errors.Unavailable)
+    return kind(message)

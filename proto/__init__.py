@@ -1,0 +1,1 @@
+"""The wire and log formats, and the stubs generated from them (`scripts/generate`)."""

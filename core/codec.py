@@ -31,13 +31,15 @@ _Decode = Callable[[Any], Any]
 
 def encode(value: object) -> Any:
     """The message for a dataclass of core.model."""
-    return _codec(type(value))[0](value)
+    kind: Any = type(value)
+    return _codec(kind)[0](value)
 
 
 def decode(kind: type[T], message: Any) -> T:
     """The `kind` that `message` holds. Raises InvalidArgument for an enumeration's number that is none of ours."""
+    decodable: Any = kind
     try:
-        decoded: T = _codec(kind)[1](message)
+        decoded: T = _codec(decodable)[1](message)
     except ValueError as error:
         raise InvalidArgument(f"malformed {kind.__name__}: {error}") from error
     return decoded

@@ -1,0 +1,1 @@
+"""The roof: the command, a node's life, the local API, and several hosts on one machine."""

@@ -16,9 +16,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pyswarm.dev.shell import run
+from pyswarm.node.state import DEFAULT_STATE_DIR, NODE_FILE
 
 ENGINE_SOCKET = "/run/docker.sock"
-STATE_DIR = "/var/lib/pyswarm"
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def mount_own_folders(disk: Path) -> None:
     run("umount", "-l", str(keep))
     run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run")
     Path("/run/lock").mkdir()
-    for own, place in (("etc-docker", "/etc/docker"), ("docker", "/var/lib/docker"), ("pyswarm", STATE_DIR)):
+    for own, place in (("etc-docker", "/etc/docker"), ("docker", "/var/lib/docker"), ("pyswarm", DEFAULT_STATE_DIR)):
         (disk / own).mkdir(mode=0o700, exist_ok=True)
         Path(place).mkdir(parents=True, exist_ok=True)
         run("mount", "--bind", str(disk / own), place)
@@ -79,7 +79,7 @@ def start_engine(disk: Path, cgroup_parent: str) -> None:
 
 
 def belongs_to_cluster() -> bool:
-    return any(Path(STATE_DIR).iterdir())
+    return (DEFAULT_STATE_DIR / NODE_FILE).exists()
 
 
 def start_daemon(disk: Path) -> None:

@@ -1,0 +1,98 @@
+"""The state folder: what a node must still know after a reboot.
+
+    node.json        how it was told to be reached, and the managers it knew last
+    certificates/    its certificate, key and the cluster's root
+    raft/            a manager's log and snapshots
+    worker.db        the tasks it was given
+    lock             held by the one daemon that uses the folder
+"""
+
+import fcntl
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from core.errors import FailedPrecondition
+
+NODE_FILE = "node.json"
+DEFAULT_STATE_DIR = Path("/var/lib/pyswarm")
+
+
+@dataclass(frozen=True)
+class Membership:
+    """What a node was told at init or join. Addresses are as given, so that an interface is looked up again."""
+
+    advertise: str
+    listen: str
+    managers: tuple[str, ...] = ()
+    joined: bool = False
+    """Whether a manager has been taken into the log's members at least once."""
+
+
+class StateDir:
+    """Owns the folder from `__init__` to `close`. Raises FailedPrecondition if another daemon does."""
+
+    def __init__(self, path: Path) -> None:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.chmod(0o700)
+        self.path = path
+        self.certificates = path / "certificates"
+        self.raft = path / "raft"
+        self.worker_database = path / "worker.db"
+        self._node = path / NODE_FILE
+        self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock)
+            raise FailedPrecondition(
+                f"another pyswarm daemon uses {path}; stop it, or give another --state-dir"
+            ) from None
+
+    def load(self) -> Membership | None:
+        """None if the node belongs to no cluster. Raises FailedPrecondition if the file is damaged."""
+        try:
+            fields = json.loads(self._node.read_text())
+            return Membership(**{**fields, "managers": tuple(fields["managers"])})
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError, KeyError) as error:
+            raise FailedPrecondition(
+                f"{self._node} is damaged ({error}); `pyswarm leave --force` forgets the cluster, then join again"
+            ) from None
+
+    def save(self, membership: Membership) -> None:
+        """Durable when it returns."""
+        temporary = self._node.with_suffix(".tmp")
+        with temporary.open("w") as file:
+            json.dump(asdict(membership), file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(self._node)
+        self._sync()
+
+    def wipe(self) -> None:
+        """Forgets the cluster: everything but the lock."""
+        self._node.unlink(missing_ok=True)
+        for entry in self.path.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            elif entry.name != "lock":
+                entry.unlink()
+        self._sync()
+
+    def wipe_raft(self) -> None:
+        if self.raft.exists():
+            shutil.rmtree(self.raft)
+
+    def close(self) -> None:
+        os.close(self._lock)
+
+    def _sync(self) -> None:
+        folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

@@ -1,6 +1,7 @@
 """The words everyone speaks: frozen dataclasses for what users ask (spec) and what the cluster holds (objects)."""
 
 from core.model.ingress import Backend, IngressAck, IngressState, PublishedPort, PublishedPorts
+from core.model.logs import LogLine, LogOptions
 from core.model.objects import (
     Cluster,
     ContainerStatus,
@@ -69,6 +70,8 @@ __all__ = [
     "FailureAction",
     "IngressAck",
     "IngressState",
+    "LogLine",
+    "LogOptions",
     "ManagerStatus",
     "Meta",
     "Mount",

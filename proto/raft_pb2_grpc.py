@@ -34,10 +34,15 @@ class RaftStub(object):
         Args:
             channel: A grpc.Channel.
         """
-        self.Exchange = channel.stream_unary(
+        self.Exchange = channel.stream_stream(
                 '/pyswarm.v1.Raft/Exchange',
                 request_serializer=proto_dot_raft__pb2.RaftMessage.SerializeToString,
-                response_deserializer=proto_dot_raft__pb2.RaftClosed.FromString,
+                response_deserializer=proto_dot_raft__pb2.RaftMessage.FromString,
+                _registered_method=True)
+        self.Install = channel.stream_unary(
+                '/pyswarm.v1.Raft/Install',
+                request_serializer=proto_dot_raft__pb2.RaftSnapshotPart.SerializeToString,
+                response_deserializer=proto_dot_raft__pb2.RaftSnapshotInstalled.FromString,
                 _registered_method=True)
         self.Join = channel.unary_unary(
                 '/pyswarm.v1.Raft/Join',
@@ -55,14 +60,23 @@ class RaftServicer(object):
     """Missing associated documentation comment in .proto file."""
 
     def Exchange(self, request_iterator, context):
-        """One stream per direction and pair; messages arrive in order or the stream ends.
+        """A member's requests to another one; the answers come back on the same stream. The first message is a Hello. Messages
+        arrive in order or the stream ends.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Install(self, request_iterator, context):
+        """A whole snapshot, apart from Exchange so that it never holds up a heartbeat. The first part bears the header.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Join(self, request, context):
-        """Adds the caller to the log's members, after dialling back to its address. Answered by the leader only.
+        """Adds the caller to the log's members, after dialling back to its address; of a member, updates the address.
+        Answered by the leader only.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -78,10 +92,15 @@ class RaftServicer(object):
 
 def add_RaftServicer_to_server(servicer, server):
     rpc_method_handlers = {
-            'Exchange': grpc.stream_unary_rpc_method_handler(
+            'Exchange': grpc.stream_stream_rpc_method_handler(
                     servicer.Exchange,
                     request_deserializer=proto_dot_raft__pb2.RaftMessage.FromString,
-                    response_serializer=proto_dot_raft__pb2.RaftClosed.SerializeToString,
+                    response_serializer=proto_dot_raft__pb2.RaftMessage.SerializeToString,
+            ),
+            'Install': grpc.stream_unary_rpc_method_handler(
+                    servicer.Install,
+                    request_deserializer=proto_dot_raft__pb2.RaftSnapshotPart.FromString,
+                    response_serializer=proto_dot_raft__pb2.RaftSnapshotInstalled.SerializeToString,
             ),
             'Join': grpc.unary_unary_rpc_method_handler(
                     servicer.Join,
@@ -115,12 +134,39 @@ class Raft(object):
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.stream_unary(
+        return grpc.experimental.stream_stream(
             request_iterator,
             target,
             '/pyswarm.v1.Raft/Exchange',
             proto_dot_raft__pb2.RaftMessage.SerializeToString,
-            proto_dot_raft__pb2.RaftClosed.FromString,
+            proto_dot_raft__pb2.RaftMessage.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Install(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/pyswarm.v1.Raft/Install',
+            proto_dot_raft__pb2.RaftSnapshotPart.SerializeToString,
+            proto_dot_raft__pb2.RaftSnapshotInstalled.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,0 +1,144 @@
+"""HTTP to the daemon's unix socket, with the standard library alone: importing a client library takes too long."""
+
+import http.client
+import json
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import click
+
+from core.errors import FailedPrecondition, PyswarmError
+
+DEFAULT_SOCKET = "/run/pyswarm/pyswarm.sock"
+API_VERSION = "v1.44"
+Json = Any
+"""Whatever JSON holds; its shape is Docker's Engine API."""
+
+
+class ApiError(PyswarmError):
+    """The daemon's own refusal."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class CannotConnect(FailedPrecondition):
+    """No daemon answers on the socket."""
+
+
+host_option = click.option(
+    "-H",
+    "--host",
+    envvar="PYSWARM_HOST",
+    default=f"unix://{DEFAULT_SOCKET}",
+    metavar="unix://PATH",
+    help=f"The daemon's socket (default unix://{DEFAULT_SOCKET}; or the environment's PYSWARM_HOST).",
+)
+
+
+class Client:
+    """One daemon. Every call is a connection of its own; paths are given without the API version."""
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+
+    @property
+    def socket_path(self) -> str:
+        scheme, separator, path = self.host.partition("://")
+        if scheme != "unix" or not separator or not path.startswith("/"):
+            raise FailedPrecondition(f"cannot use host {self.host!r}: write it like unix://{DEFAULT_SOCKET}")
+        return path
+
+    def is_up(self) -> bool:
+        try:
+            self.get("/_ping", parse=False)
+        except CannotConnect:
+            return False
+        return True
+
+    def get(self, path: str, query: Mapping[str, object] | None = None, parse: bool = True) -> Json:
+        return self._call("GET", path, query, None, parse)
+
+    def post(self, path: str, body: Json = None, query: Mapping[str, object] | None = None) -> Json:
+        return self._call("POST", path, query, body, True)
+
+    def delete(self, path: str, query: Mapping[str, object] | None = None) -> None:
+        self._call("DELETE", path, query, None, True)
+
+    def stream(self, path: str, query: Mapping[str, object]) -> Iterator[bytes]:
+        """The answer's bytes as they come, until the daemon ends it."""
+        response = self._send("GET", path, query, None)
+        while chunk := response.read1(65536):
+            yield chunk
+
+    def _call(self, method: str, path: str, query: Mapping[str, object] | None, body: Json, parse: bool) -> Json:
+        data = self._send(method, path, query, body).read()
+        return json.loads(data) if parse and data else None
+
+    def _send(
+        self, method: str, path: str, query: Mapping[str, object] | None, body: Json
+    ) -> http.client.HTTPResponse:
+        target = f"/{API_VERSION}{quote(path)}"
+        if query:
+            target += "?" + urlencode({key: _parameter(value) for key, value in query.items()})
+        connection = _UnixConnection(self.socket_path)
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        try:
+            connection.request(method, target, json.dumps(body) if body is not None else None, headers)
+            response = connection.getresponse()
+        except (FileNotFoundError, ConnectionRefusedError):
+            raise CannotConnect(
+                f"Cannot connect to the pyswarm daemon at {self.host}. Is the pyswarm daemon running?"
+            ) from None
+        except PermissionError:
+            raise FailedPrecondition(
+                f"permission denied on {self.host}: run this as root, or as a member of the socket's group"
+            ) from None
+        except (OSError, http.client.HTTPException) as error:
+            raise FailedPrecondition(f"the daemon at {self.host} broke off the call: {error!r}") from None
+        if response.status >= 400:
+            raise ApiError(response.status, _message(response.read()))
+        return response
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost")
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | getattr(socket, "SOCK_CLOEXEC", 0))
+        self.sock.connect(self._path)
+
+
+def _parameter(value: object) -> str:
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _message(body: bytes) -> str:
+    try:
+        return str(json.loads(body)["message"])
+    except (ValueError, KeyError, TypeError):
+        return body.decode(errors="replace").strip() or "the daemon gave no reason"
+
+
+def filters_of(pairs: tuple[str, ...]) -> dict[str, dict[str, bool]]:
+    """`--filter key=value` as the API takes it. Raises click.BadParameter for one without `=`."""
+    filters: dict[str, dict[str, bool]] = {}
+    for pair in pairs:
+        key, separator, value = pair.partition("=")
+        if not separator:
+            raise click.BadParameter(f"invalid argument {pair!r} for --filter: write it like name=web")
+        filters.setdefault(key.strip().lower(), {})[value.strip()] = True
+    return filters
+
+
+def default_socket() -> str:
+    """Where a daemon on this machine listens unless told otherwise."""
+    return os.environ.get("PYSWARM_HOST", "").removeprefix("unix://") or DEFAULT_SOCKET

@@ -1,0 +1,31 @@
+"""`pyswarm daemon`: everything a node does, in the foreground."""
+
+from pathlib import Path
+
+import click
+
+from pyswarm.cli.client import DEFAULT_SOCKET
+
+_LEVELS = click.Choice(["debug", "info", "warning", "error"])
+
+
+@click.command(help="Run the daemon in the foreground.")
+@click.option("--state-dir", type=click.Path(path_type=Path), default="/var/lib/pyswarm", show_default=True)
+@click.option("--socket", type=click.Path(path_type=Path), default=DEFAULT_SOCKET, show_default=True)
+@click.option("--engine", default="unix:///var/run/docker.sock", show_default=True, help="The Docker Engine.")
+@click.option("--listen-addr", default="", metavar="ADDR:PORT", help="Where a manager listens, over init's or join's.")
+@click.option("--metrics-addr", default="127.0.0.1:9377", show_default=True, help="Metrics; empty turns them off.")
+@click.option("--log-format", type=click.Choice(["human", "json"]), default="human", show_default=True)
+@click.option("--log-level", type=_LEVELS, default="info", show_default=True)
+def daemon(
+    state_dir: Path,
+    socket: Path,
+    engine: str,
+    listen_addr: str,
+    metrics_addr: str,
+    log_format: str,
+    log_level: str,
+) -> int:
+    from pyswarm.node.daemon import DaemonConfig, run
+
+    return run(DaemonConfig(state_dir, socket, engine, listen_addr, metrics_addr, log_format, log_level))

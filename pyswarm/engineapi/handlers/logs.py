@@ -1,0 +1,90 @@
+"""Logs of a service or of one task."""
+
+import re
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from core.clock import SECOND
+from core.errors import InvalidArgument, PyswarmError
+from core.logs import logger
+from core.model import LogLine, LogOptions
+from pyswarm.engineapi.errors import ask
+from pyswarm.engineapi.request import control, flag
+from pyswarm.engineapi.wire.log_frames import error_frame, log_frame
+
+log = logger("pyswarm.engineapi")
+
+_HEADERS = {"Content-Type": "application/vnd.docker.multiplexed-stream"}
+_SINCE = re.compile(r"(\d{1,12})(?:\.(\d{1,9}))?", re.ASCII)
+_MAX_TAIL = 2**31 - 1
+
+
+async def of_service(request: web.Request) -> web.StreamResponse:
+    cluster, options = control(request), _read_options(request)
+    service = await ask(cluster.get_service(request.match_info["ref"]))
+    return await _stream(request, cluster.logs([service.id], [], options))
+
+
+async def of_task(request: web.Request) -> web.StreamResponse:
+    cluster, options = control(request), _read_options(request)
+    task = await ask(cluster.get_task(request.match_info["ref"]))
+    return await _stream(request, cluster.logs([], [task.id], options))
+
+
+async def _stream(request: web.Request, lines: AsyncIterator[LogLine]) -> web.StreamResponse:
+    """The headers go at once, so that a follower of a silent service knows that it is heard.
+
+    A reader that goes away ends it; there is nobody to tell.
+    """
+    timestamps, details = flag(request, "timestamps"), flag(request, "details")
+    response = web.StreamResponse(headers=_HEADERS)
+    await response.prepare(request)
+    try:
+        async for line in lines:
+            await response.write(log_frame(line, timestamps=timestamps, details=details))
+    except ConnectionResetError:
+        log.debug("the reader of a log went away", path=request.path)
+    except PyswarmError as error:
+        await response.write(error_frame(error.message))
+    await response.write_eof()
+    return response
+
+
+def _read_options(request: web.Request) -> LogOptions:
+    """Raises InvalidArgument."""
+    stdout, stderr = flag(request, "stdout"), flag(request, "stderr")
+    if not (stdout or stderr):
+        raise InvalidArgument("Bad parameters: you must choose at least one stream")
+    if request.query.get("until", "0") not in ("", "0"):
+        raise InvalidArgument("until is not supported for the logs of services and tasks")
+    return LogOptions(
+        stdout=stdout,
+        stderr=stderr,
+        follow=flag(request, "follow"),
+        since=_read_since(request.query.get("since", "")),
+        tail=_read_tail(request.query.get("tail", "")),
+    )
+
+
+def _read_since(text: str) -> int:
+    """Nanoseconds of `seconds[.fraction]`."""
+    match = _SINCE.fullmatch(text or "0")
+    if match is None:
+        raise InvalidArgument(f"invalid since {text!r}: give seconds since 1970, such as 1795241473.5")
+    return int(match[1]) * SECOND + int((match[2] or "").ljust(9, "0"))
+
+
+def _read_tail(text: str) -> int:
+    """Lines; -1 for all."""
+    if text in ("", "all", "-1"):
+        return -1
+    if not (text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= _MAX_TAIL):
+        raise InvalidArgument(f"invalid tail {text!r}: give a number of lines, or all")
+    return int(text)
+
+
+ROUTES = [
+    web.get("/services/{ref}/logs", of_service),
+    web.get("/tasks/{ref}/logs", of_task),
+]

@@ -1,0 +1,158 @@
+"""What the API needs of the node it speaks for; the roof hands in the real ones."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from core.errors import Unavailable
+from core.model import (
+    Availability,
+    Cluster,
+    ClusterSpec,
+    LogLine,
+    LogOptions,
+    Node,
+    NodeSpec,
+    Service,
+    ServiceSpec,
+    Task,
+)
+
+Filters = Mapping[str, Sequence[str]]
+
+
+class ControlApi(Protocol):
+    """The cluster, as its leader answers for it."""
+
+    async def get_cluster(self) -> Cluster: ...
+
+    async def update_cluster(
+        self, version: int, spec: ClusterSpec, rotate_worker_token: bool, rotate_manager_token: bool
+    ) -> Cluster: ...
+
+    async def list_nodes(self, filters: Filters) -> list[Node]: ...
+
+    async def get_node(self, ref: str) -> Node: ...
+
+    async def update_node(self, node_id: str, version: int, spec: NodeSpec) -> Node: ...
+
+    async def remove_node(self, ref: str, force: bool) -> None: ...
+
+    async def create_service(self, spec: ServiceSpec, request_id: bytes) -> Service: ...
+
+    async def list_services(self, filters: Filters) -> list[tuple[Service, int, int]]: ...
+
+    async def get_service(self, ref: str) -> Service: ...
+
+    async def update_service(self, service_id: str, version: int, spec: ServiceSpec) -> Service: ...
+
+    async def rollback_service(self, service_id: str, version: int) -> Service: ...
+
+    async def remove_service(self, ref: str) -> None: ...
+
+    async def list_tasks(self, filters: Filters) -> list[Task]: ...
+
+    async def get_task(self, ref: str) -> Task: ...
+
+    def logs(
+        self, service_refs: Sequence[str], task_refs: Sequence[str], options: LogOptions
+    ) -> AsyncIterator[LogLine]: ...
+
+
+LocalState = Literal["inactive", "pending", "active", "error", "locked"]
+
+
+@dataclass(frozen=True, slots=True)
+class ManagerPeer:
+    node_id: str
+    addr: str
+    """host:port of its Raft and control server."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalNode:
+    """Where this node stands. Empty ids and addresses while it is in no cluster."""
+
+    node_id: str = ""
+    addr: str = ""
+    """How other nodes reach it (no port)."""
+    state: LocalState = "inactive"
+    is_manager: bool = False
+    remote_managers: tuple[ManagerPeer, ...] = ()
+    error: str = ""
+    """Why the node is not what it should be, for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class InitRequest:
+    """Addresses are as the user typed them: host, interface, host:port, or empty for the node to choose."""
+
+    listen_addr: str = ""
+    advertise_addr: str = ""
+    availability: Availability = Availability.ACTIVE
+    spec: ClusterSpec = field(default_factory=ClusterSpec)
+
+
+@dataclass(frozen=True, slots=True)
+class JoinRequest:
+    listen_addr: str = ""
+    advertise_addr: str = ""
+    remote_addrs: tuple[str, ...] = ()
+    join_token: str = field(default="", repr=False)
+    availability: Availability = Availability.ACTIVE
+
+
+class NodeApi(Protocol):
+    """This node's own life. Every method may raise any PyswarmError; its message goes to the user as it is."""
+
+    async def init(self, request: InitRequest) -> str:
+        """Starts a cluster of one manager; its node id. Returns once it is its leader.
+
+        Raises AlreadyInSwarm.
+        """
+        ...
+
+    async def join(self, request: JoinRequest) -> None:
+        """Returns once the node has its certificate and its first session. Raises AlreadyInSwarm."""
+        ...
+
+    async def leave(self, force: bool) -> None:
+        """Raises NotInSwarm; Unavailable for a manager that is not forced, with what would be lost."""
+        ...
+
+    def status(self) -> LocalNode: ...
+
+    def control(self) -> ControlApi:
+        """The cluster, from any manager. Raises NotManager."""
+        ...
+
+    async def engine_info(self) -> Mapping[str, Any]:
+        """What the node's own engine answers to GET /info; empty if it does not answer."""
+        ...
+
+
+class AlreadyInSwarm(Unavailable):
+    def __init__(self) -> None:
+        super().__init__(
+            'This node is already part of a swarm. Use "docker swarm leave" to leave this swarm and join another one.'
+        )
+
+
+class NotInSwarm(Unavailable):
+    """For `leave`."""
+
+    def __init__(self) -> None:
+        super().__init__("This node is not part of a swarm")
+
+
+class NotManager(Unavailable):
+    """Docker's words: clients recognise them. `in_swarm` tells a worker from a node that is in no cluster."""
+
+    def __init__(self, *, in_swarm: bool) -> None:
+        advice = (
+            "Worker nodes can't be used to view or modify cluster state. Please run this command on a manager node "
+            "or promote the current node to a manager."
+            if in_swarm
+            else 'Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.'
+        )
+        super().__init__(f"This node is not a swarm manager. {advice}")

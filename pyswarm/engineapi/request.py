@@ -1,0 +1,68 @@
+"""What a request carries: its body and its query, read as Docker reads them."""
+
+import json
+from typing import Any, NoReturn
+
+from aiohttp import web
+
+from core.errors import InvalidArgument
+from pyswarm.engineapi.ports import ControlApi, Filters, NodeApi
+
+MAX_BODY = 1 << 20
+"""Bytes. No spec comes near it, and a spec must fit into one entry of the log."""
+UINT64_MAX = 2**64 - 1
+
+NODE: web.AppKey[NodeApi] = web.AppKey("node")
+_FALSE = ("", "0", "no", "false", "none")
+
+
+def control(request: web.Request) -> ControlApi:
+    """The cluster. Raises NotManager."""
+    return request.app[NODE].control()
+
+
+async def read_body(request: web.Request) -> object:
+    """The JSON value of the body. Raises InvalidArgument if it is none."""
+    try:
+        return json.loads(await request.read(), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise InvalidArgument(f"the request body is not valid JSON: {error}") from error
+
+
+def flag(request: web.Request, name: str) -> bool:
+    """A Boolean of the query: absent, 0, no, false and none are false, in any case."""
+    return request.query.get(name, "").strip().lower() not in _FALSE
+
+
+def version(request: web.Request, noun: str) -> int:
+    """The version that the client read. Raises InvalidArgument."""
+    text = request.query.get("version", "")
+    if not (text.isascii() and text.isdigit() and len(text) <= 20 and int(text) <= UINT64_MAX):
+        raise InvalidArgument(f"invalid {noun} version {text!r}: give the Version.Index that you read as ?version=")
+    return int(text)
+
+
+def filters(request: web.Request) -> Filters:
+    """Filters in either form, `{"name": {"web": true}}` or `{"name": ["web"]}`. Raises InvalidArgument."""
+    text = request.query.get("filters", "")
+    if not text:
+        return {}
+    try:
+        given = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise InvalidArgument(f"invalid filters: {error}") from error
+    if not isinstance(given, dict):
+        raise InvalidArgument("invalid filters: they must be a JSON object")
+    return {key: _filter_values(key, values) for key, values in given.items()}
+
+
+def _filter_values(key: str, values: Any) -> list[str]:
+    if isinstance(values, dict) and all(isinstance(wanted, bool) for wanted in values.values()):
+        return [value for value, wanted in values.items() if wanted]
+    if isinstance(values, list) and all(isinstance(value, str) for value in values):
+        return values
+    raise InvalidArgument(f"invalid filter {key!r}: its values must be a list or an object of Booleans")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")

@@ -1,0 +1,73 @@
+"""The cluster: its settings (Docker's swarm spec) and what it shows of itself."""
+
+from dataclasses import replace
+
+from core.errors import InvalidArgument
+from core.model import Cluster, ClusterSpec
+from pyswarm.engineapi.wire.fields import Fields
+from pyswarm.engineapi.wire.json_types import Json, show_meta
+from pyswarm.engineapi.wire.tls import trust_root
+
+_SUBNET_SIZE = 24
+_DATA_PATH_PORT = 4789
+_RAFT = {"KeepOldSnapshots": 0, "LogEntriesForSlowFollowers": 500, "ElectionTick": 10, "HeartbeatTick": 1}
+"""Settings of Docker's Raft that pyswarm's has not: shown as Docker's defaults, refused with any other value."""
+
+
+def read_cluster_spec(body: object, base: ClusterSpec) -> ClusterSpec:
+    """`base` with what `body` states; what it leaves out or gives as zero stays."""
+    fields = Fields(body)
+    spec = read_cluster_fields(fields, base)
+    fields.finish()
+    return spec
+
+
+def read_cluster_fields(fields: Fields, base: ClusterSpec) -> ClusterSpec:
+    spec = replace(base, name=fields.text("Name") or base.name, labels=fields.labels("Labels") or base.labels)
+    orchestration, dispatcher = fields.child("Orchestration"), fields.child("Dispatcher")
+    raft, ca = fields.child("Raft"), fields.child("CAConfig")
+    if orchestration is not None:
+        limit = orchestration.maybe_integer("TaskHistoryRetentionLimit", low=-(2**31), high=2**31 - 1)
+        spec = replace(spec, task_history_limit=base.task_history_limit if limit is None else limit)
+    if dispatcher is not None:
+        spec = replace(spec, heartbeat_period=dispatcher.integer("HeartbeatPeriod") or base.heartbeat_period)
+    if raft is not None:
+        spec = replace(spec, snapshot_interval=raft.integer("SnapshotInterval") or base.snapshot_interval)
+        for key, ours in _RAFT.items():
+            if raft.integer(key) not in (0, ours):
+                raise InvalidArgument(f"{raft.name(key)} can not be set: pyswarm's Raft has no such setting")
+    if ca is not None:
+        spec = replace(spec, node_cert_expiry=ca.integer("NodeCertExpiry") or base.node_cert_expiry)
+    return spec
+
+
+def show_cluster_spec(spec: ClusterSpec) -> Json:
+    return {
+        "Name": spec.name,
+        "Labels": dict(spec.labels),
+        "Orchestration": {"TaskHistoryRetentionLimit": spec.task_history_limit},
+        "Raft": {"SnapshotInterval": spec.snapshot_interval, **_RAFT},
+        "Dispatcher": {"HeartbeatPeriod": spec.heartbeat_period},
+        "CAConfig": {"NodeCertExpiry": spec.node_cert_expiry},
+        "TaskDefaults": {},
+        "EncryptionConfig": {"AutoLockManagers": False},
+    }
+
+
+def show_cluster(cluster: Cluster) -> Json:
+    """Without the join tokens: `docker info` shows it to everyone."""
+    return {
+        **show_meta(cluster.id, cluster.meta),
+        "Spec": show_cluster_spec(cluster.spec),
+        "TLSInfo": trust_root(cluster.root_ca.cert).info,
+        "RootRotationInProgress": False,
+        "DefaultAddrPool": None,
+        "SubnetSize": _SUBNET_SIZE,
+        "DataPathPort": _DATA_PATH_PORT,
+    }
+
+
+def show_swarm(cluster: Cluster) -> Json:
+    """The cluster with its join tokens."""
+    tokens = {"Worker": cluster.root_ca.worker_token, "Manager": cluster.root_ca.manager_token}
+    return {**show_cluster(cluster), "JoinTokens": tokens}

@@ -1,0 +1,43 @@
+"""What `swarm init` and `swarm join` ask of a node."""
+
+from core.errors import InvalidArgument
+from core.model import Availability, ClusterSpec
+from pyswarm.engineapi.ports import InitRequest, JoinRequest
+from pyswarm.engineapi.wire.cluster import read_cluster_fields
+from pyswarm.engineapi.wire.fields import Fields
+from pyswarm.engineapi.wire.names import AVAILABILITIES
+
+_SUBNET_SIZES = (0, 24)
+_DATA_PATH_PORTS = (0, 4789)
+
+
+def read_init(body: object) -> InitRequest:
+    fields = Fields(body)
+    spec = fields.child("Spec")
+    if fields.integer("SubnetSize") not in _SUBNET_SIZES:
+        raise InvalidArgument("SubnetSize is not supported by pyswarm yet: it has no overlay networks")
+    if fields.integer("DataPathPort") not in _DATA_PATH_PORTS:
+        raise InvalidArgument("DataPathPort is not supported by pyswarm yet: it has no overlay networks")
+    request = InitRequest(
+        listen_addr=fields.text("ListenAddr"),
+        advertise_addr=fields.text("AdvertiseAddr"),
+        availability=fields.choice("Availability", AVAILABILITIES, Availability.ACTIVE),
+        spec=read_cluster_fields(spec, ClusterSpec()) if spec else ClusterSpec(),
+    )
+    fields.finish()
+    return request
+
+
+def read_join(body: object) -> JoinRequest:
+    fields = Fields(body)
+    request = JoinRequest(
+        listen_addr=fields.text("ListenAddr"),
+        advertise_addr=fields.text("AdvertiseAddr"),
+        remote_addrs=fields.texts("RemoteAddrs"),
+        join_token=fields.text("JoinToken"),
+        availability=fields.choice("Availability", AVAILABILITIES, Availability.ACTIVE),
+    )
+    fields.finish()
+    if not request.remote_addrs:
+        raise InvalidArgument("RemoteAddrs must name at least one manager, as HOST:PORT")
+    return request

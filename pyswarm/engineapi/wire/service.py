@@ -1,0 +1,100 @@
+"""Services: what is asked (ServiceSpec) and what there is."""
+
+from core.errors import InvalidArgument
+from core.model import Service, ServiceMode, ServiceSpec, UpdateStatus
+from pyswarm.engineapi.wire.defaults import with_defaults
+from pyswarm.engineapi.wire.endpoint import read_endpoint_spec, show_endpoint, show_endpoint_spec
+from pyswarm.engineapi.wire.fields import Fields
+from pyswarm.engineapi.wire.json_types import Json, given, show_meta, some
+from pyswarm.engineapi.wire.task_spec import read_task_spec, show_task_spec
+from pyswarm.engineapi.wire.times import show_time
+from pyswarm.engineapi.wire.update_config import read_rollback_config, read_update_config, show_update_config
+
+
+def read_service_spec(body: object) -> ServiceSpec:
+    fields = Fields(body)
+    template = fields.child("TaskTemplate")
+    if template is None:
+        raise InvalidArgument("TaskTemplate must be given: it says what the service's tasks run")
+    mode, replicas = _read_mode(fields.child("Mode"))
+    spec = ServiceSpec(
+        name=fields.text("Name"),
+        labels=fields.labels("Labels"),
+        task=read_task_spec(template),
+        mode=mode,
+        replicas=replicas,
+        update=read_update_config(fields.child("UpdateConfig")),
+        rollback=read_rollback_config(fields.child("RollbackConfig")),
+        endpoint=read_endpoint_spec(fields.child("EndpointSpec")),
+    )
+    fields.finish()
+    return spec
+
+
+def show_service_spec(spec: ServiceSpec) -> Json:
+    """As it was sent, plus what dockerd adds: Isolation, Runtime, and one replica where no number was given."""
+    return {
+        "Name": spec.name,
+        "Labels": dict(spec.labels),
+        "TaskTemplate": {**show_task_spec(spec.task), "Runtime": "container"},
+        "Mode": _show_mode(spec),
+        **given(
+            UpdateConfig=spec.update and show_update_config(spec.update),
+            RollbackConfig=spec.rollback and show_update_config(spec.rollback),
+            EndpointSpec=spec.endpoint and show_endpoint_spec(spec.endpoint),
+        ),
+    }
+
+
+def show_service(service: Service, *, defaults: bool = False, counts: tuple[int, int] | None = None) -> Json:
+    """`defaults` fills in what the spec leaves out; `counts` are the running and the desired tasks, if wanted.
+
+    `Error` is pyswarm's own: why the service's ports can not be had yet.
+    """
+    spec = with_defaults(service.spec) if defaults else service.spec
+    return {
+        **show_meta(service.id, service.meta),
+        "Spec": show_service_spec(spec),
+        **given(PreviousSpec=service.previous_spec and show_service_spec(service.previous_spec)),
+        "Endpoint": show_endpoint(service.endpoint, service.spec.endpoint),
+        **given(
+            UpdateStatus=service.update_status and _show_update_status(service.update_status),
+            ServiceStatus=counts and _show_counts(*counts),
+        ),
+        **some(Error=service.error),
+    }
+
+
+def _read_mode(fields: Fields | None) -> tuple[ServiceMode, int | None]:
+    if fields is None:
+        return ServiceMode.REPLICATED, None
+    replicated, all_nodes = fields.child("Replicated"), fields.child("Global")
+    for job in ("ReplicatedJob", "GlobalJob"):
+        if fields.child(job) is not None:
+            raise InvalidArgument(f"{fields.name(job)}: pyswarm does not run jobs yet")
+    if replicated is not None and all_nodes is not None:
+        raise InvalidArgument("must specify only one service mode")
+    if all_nodes is not None:
+        return ServiceMode.GLOBAL, None
+    return ServiceMode.REPLICATED, replicated.maybe_integer("Replicas") if replicated else None
+
+
+def _show_mode(spec: ServiceSpec) -> Json:
+    if spec.mode is ServiceMode.GLOBAL:
+        return {"Global": {}}
+    return {"Replicated": {"Replicas": 1 if spec.replicas is None else spec.replicas}}
+
+
+def _show_update_status(status: UpdateStatus) -> Json:
+    return {
+        "State": status.state.name.lower(),
+        **some(
+            StartedAt=status.started_at and show_time(status.started_at),
+            CompletedAt=status.completed_at and show_time(status.completed_at),
+            Message=status.message,
+        ),
+    }
+
+
+def _show_counts(running: int, desired: int) -> Json:
+    return {"RunningTasks": running, "DesiredTasks": desired, "CompletedTasks": 0}

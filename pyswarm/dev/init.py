@@ -7,7 +7,6 @@ loss: the kernel ends everything in its namespace.
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -15,7 +14,9 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pyswarm.cli.client import DEFAULT_SOCKET
 from pyswarm.dev.shell import run
+from pyswarm.node.launch import LOG, detached
 from pyswarm.node.state import DEFAULT_STATE_DIR, NODE_FILE
 
 ENGINE_SOCKET = "/run/docker.sock"
@@ -41,7 +42,7 @@ def main() -> None:
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
     start_engine(disk, boot.cgroup_parent)
     if belongs_to_cluster():
-        start_daemon(disk)
+        detached(DEFAULT_SOCKET)
     (disk / "booted").touch()
     reap_for_ever()
 
@@ -55,10 +56,15 @@ def mount_own_folders(disk: Path) -> None:
     run("umount", "-l", str(keep))
     run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run")
     Path("/run/lock").mkdir()
-    for own, place in (("etc-docker", "/etc/docker"), ("docker", "/var/lib/docker"), ("pyswarm", DEFAULT_STATE_DIR)):
+    for own, place in (
+        ("etc-docker", "/etc/docker"),
+        ("docker", "/var/lib/docker"),
+        ("pyswarm", DEFAULT_STATE_DIR),
+        ("log", LOG.parent),
+    ):
         (disk / own).mkdir(mode=0o700, exist_ok=True)
         Path(place).mkdir(parents=True, exist_ok=True)
-        run("mount", "--bind", str(disk / own), place)
+        run("mount", "--bind", str(disk / own), str(place))
 
 
 def start_engine(disk: Path, cgroup_parent: str) -> None:
@@ -80,17 +86,6 @@ def start_engine(disk: Path, cgroup_parent: str) -> None:
 
 def belongs_to_cluster() -> bool:
     return (DEFAULT_STATE_DIR / NODE_FILE).exists()
-
-
-def start_daemon(disk: Path) -> None:
-    with (disk / "pyswarm.log").open("ab") as log:
-        subprocess.Popen(
-            [shutil.which("pyswarm") or sys.argv[0], "daemon"],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
 
 
 def reap_for_ever() -> None:

@@ -168,6 +168,10 @@ class Host:
             raise LabError(f"{self.name}: {' '.join(command)} failed ({done.returncode}): {said}")
         return done
 
+    def call(self, *command: str) -> int:
+        """Runs `command` inside the host on the caller's own terminal. Returns its exit code."""
+        return subprocess.call(self.command(*command), env=_environment())
+
     def execute(self, command: Sequence[str]) -> None:
         """Becomes `command` inside the host; does not return."""
         arguments = self.command(*command)

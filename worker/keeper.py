@@ -1,0 +1,63 @@
+"""Looks for the leader and holds on to it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from random import Random
+
+from core.backoff import Backoff
+from core.errors import DeadlineExceeded, NotLeader, PyswarmError
+from core.logs import logger
+from worker.managers import ManagerList
+
+PATIENCE = (2.0, 8.0)
+"""Seconds to wait for a manager's welcome: at first, and at most. Short at first, so that a manager that lost its power
+costs little; doubled after every silent one, as all nodes may have come to one new leader at once."""
+
+log = logger("worker.session")
+
+Hold = Callable[[str, float], Awaitable[None]]
+"""Holds one session with the manager at an address, whose welcome it awaits for so many seconds. Returns if the session
+was ended on this side, so that a new one is wanted at once; raises an error of core.errors otherwise."""
+
+
+class SessionKeeper:
+    def __init__(self, managers: ManagerList, rng: Random, hold: Hold) -> None:
+        self._managers = managers
+        self._backoff = Backoff(rng)
+        self._hold = hold
+        self._patience = PATIENCE[0]
+        self._addr = ""
+        self._sent_on = False
+
+    def welcomed(self) -> None:
+        """The session under way is established."""
+        self._managers.leads(self._addr)
+        self._backoff.reset()
+        self._patience = PATIENCE[0]
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            self._addr = self._managers.next()
+            if not (self._addr and await self._try()):
+                await asyncio.sleep(self._backoff.next())
+
+    async def _try(self) -> bool:
+        """One session; True if the next one is to be tried at once."""
+        try:
+            await self._hold(self._addr, self._patience)
+        except NotLeader as error:
+            log.debug("not the leader", addr=self._addr, leader=error.leader)
+            self._sent_on = self._managers.not_leader(self._addr, error.leader) and not self._sent_on
+            return self._sent_on
+        except PyswarmError as error:
+            log.info("no session", addr=self._addr, reason=error.message)
+            if isinstance(error, DeadlineExceeded):
+                self._patience = min(PATIENCE[1], 2 * self._patience)
+        except Exception:
+            log.exception("the session failed unexpectedly", addr=self._addr)
+        else:
+            return True
+        self._sent_on = False
+        self._managers.failed(self._addr)
+        return False

@@ -20,6 +20,7 @@ from pyswarm.dev.shell import LabError
 
 _BOOT_SECONDS = 60.0
 _SUBNET = IPv4Network("10.213.77.0/24")
+_START_DAEMON = "from pyswarm.node.launch import detached; detached('/run/pyswarm/pyswarm.sock')"
 _REQUIRED = {
     "dockerd": "docker.io",
     "ip": "iproute2",
@@ -189,6 +190,10 @@ class Host:
                 except OSError:
                     continue  # it has ended meanwhile
         return found
+
+    def start_daemon(self) -> None:
+        """Starts the host's daemon again after it was killed, as an init system would."""
+        self.run(sys.executable, "-c", _START_DAEMON)
 
     def load_image(self, saved: bytes | None) -> None:
         """Gives the engine the small image: as the machine's engine saved it, or built from busybox."""

@@ -34,6 +34,8 @@ class IngressState:
 
     version: int = 0
     ports: tuple[PublishedPort, ...] = ()
+    nodes: tuple[str, ...] = ()
+    """The ids of all nodes of the cluster: a relay serves no other node, whatever its certificate."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,10 +23,15 @@ def control(request: web.Request) -> ControlApi:
 
 async def read_body(request: web.Request) -> object:
     """The JSON value of the body. Raises InvalidArgument if it is none."""
+    return parse_json(await request.read(), "the request body")
+
+
+def parse_json(data: bytes | str, what: str) -> Any:
+    """Raises InvalidArgument, naming `what`, for anything but one JSON value of a reasonable depth."""
     try:
-        return json.loads(await request.read(), parse_constant=_refuse_constant)
+        return json.loads(data, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise InvalidArgument(f"the request body is not valid JSON: {error}") from error
+        raise InvalidArgument(f"{what} can not be read as JSON: {error}") from error
 
 
 def flag(request: web.Request, name: str) -> bool:
@@ -47,12 +52,9 @@ def filters(request: web.Request) -> Filters:
     text = request.query.get("filters", "")
     if not text:
         return {}
-    try:
-        given = json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise InvalidArgument(f"invalid filters: {error}") from error
+    given = parse_json(text, "filters")
     if not isinstance(given, dict):
-        raise InvalidArgument("invalid filters: they must be a JSON object")
+        raise InvalidArgument("filters must be a JSON object")
     return {key: _filter_values(key, values) for key, values in given.items()}
 
 

@@ -13,7 +13,7 @@ from core.errors import InvalidArgument
 E = TypeVar("E", bound=IntEnum)
 
 INT64_MAX = 2**63 - 1
-UINT32_MAX = 2**32 - 1
+INT32_MAX = 2**31 - 1
 
 
 class Fields:

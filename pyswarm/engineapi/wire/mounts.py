@@ -1,7 +1,7 @@
 """Mounts of a container."""
 
 from core.model import BindOptions, Mount, MountType, TmpfsOptions, VolumeOptions
-from pyswarm.engineapi.wire.fields import UINT32_MAX, Fields
+from pyswarm.engineapi.wire.fields import INT32_MAX, Fields
 from pyswarm.engineapi.wire.json_types import Json, given, some
 from pyswarm.engineapi.wire.names import MOUNT_TYPES, word
 
@@ -77,4 +77,4 @@ def _show_volume(volume: VolumeOptions) -> Json:
 def _read_tmpfs(fields: Fields | None) -> TmpfsOptions | None:
     if fields is None:
         return None
-    return TmpfsOptions(size_bytes=fields.integer("SizeBytes"), mode=fields.integer("Mode", high=UINT32_MAX))
+    return TmpfsOptions(size_bytes=fields.integer("SizeBytes"), mode=fields.integer("Mode", high=INT32_MAX))

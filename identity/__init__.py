@@ -1,1 +1,1 @@
-"""Who a node is: keys, certificates, join tokens, and mutual TLS that rotates while it runs."""
+"""Who is who: keys, certificates, join tokens, and mutual-TLS credentials that rotate while running."""

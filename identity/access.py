@@ -1,101 +1,121 @@
-"""Who may call what: each RPC states it in its descriptor, one interceptor holds every call to it."""
+"""Who may call what: every RPC is checked against its option `(access)` before its handler runs."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+import inspect
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import grpc
-from cryptography import x509
-from google.protobuf.descriptor import FileDescriptor
+from google.protobuf import descriptor_pool
 
-from core.errors import FailedPrecondition, PermissionDenied, PyswarmError, Unauthenticated
+from core.clock import Clock, SteadyClock
+from core.errors import InvalidArgument, PermissionDenied, PyswarmError, Unauthenticated
 from core.rpc import abort
-from identity.credentials import identity_of
+from identity.certificates import Leaf, read_leaf
 from identity.model import NodeIdentity
-from proto import access_pb2, ca_pb2, control_pb2, dispatcher_pb2, raft_pb2
+from proto import access_pb2
+from proto.access_pb2 import Access
 
-SERVICES: tuple[FileDescriptor, ...] = (
-    ca_pb2.DESCRIPTOR,
-    control_pb2.DESCRIPTOR,
-    dispatcher_pb2.DESCRIPTOR,
-    raft_pb2.DESCRIPTOR,
-)
-Authorize = Callable[[NodeIdentity, int], None]
-"""(who, the number of the Access that is wanted). Raises PermissionDenied if they have it not."""
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
-
-
-def stated_access(files: Iterable[FileDescriptor] = SERVICES) -> Mapping[str, int]:
-    """`/package.Service/Method` -> the access its descriptor states."""
-    return {
-        f"/{service.full_name}/{method.name}": method.GetOptions().Extensions[access_pb2.access]
-        for file in files
-        for service in file.services_by_name.values()
-        for method in service.methods
-    }
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Authorize = Callable[[NodeIdentity, Access.ValueType], None]
+"""Raises PermissionDenied if a node may not call RPCs of that access."""
 
 
 def peer_identity(context: Context) -> NodeIdentity:
-    """Who calls, by the certificate that the connection was opened with. Raises Unauthenticated if that is none."""
-    pem = tuple(context.auth_context().get("x509_pem_cert", ()))
-    if not pem:
-        raise Unauthenticated("this call needs a node's certificate")
+    """Whose certificate the caller has shown. Raises Unauthenticated if it has shown none."""
+    return _peer_leaf(context).identity
+
+
+@lru_cache(maxsize=256)
+def required_access(method: str) -> Access.ValueType:
+    """What `method` ("/package.Service/Method") states; NOBODY if it states nothing or is not known."""
     try:
-        return identity_of(x509.load_pem_x509_certificate(pem[0]))
-    except (ValueError, FailedPrecondition):
-        raise Unauthenticated("the certificate is no node's of this cluster") from None
+        descriptor = descriptor_pool.Default().FindMethodByName(method.strip("/").replace("/", "."))
+    except KeyError:
+        return access_pb2.NOBODY
+    return descriptor.GetOptions().Extensions[access_pb2.access]
 
 
 class AccessInterceptor(grpc.aio.ServerInterceptor):
-    """Refuses every call that its caller may not make, before the handler sees anything of it."""
+    """Refuses whatever a method's `(access)` and `authorize` do not allow, also on connections that were opened
+    while they did; an RPC that states nothing is refused to everyone.
 
-    def __init__(self, authorize: Authorize) -> None:
+    It also ends a call whose handler raises a PyswarmError with that error's status.
+    """
+
+    def __init__(self, authorize: Authorize, clock: Clock | None = None) -> None:
+        """`clock` tells when a certificate has expired that was good when its connection was opened."""
         self._authorize = authorize
-        self._access = stated_access()
+        self._clock = clock or SteadyClock()
 
     async def intercept_service(
-        self, continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]], details: grpc.HandlerCallDetails
-    ) -> Any:
-        handler = await continuation(details)
+        self,
+        continuation: "Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]",
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> "Handler | None":
+        handler = await continuation(handler_call_details)
         if handler is None:
             return None
-        wanted = self._access.get(details.method, access_pb2.NOBODY)
-        return _guarded(handler, lambda context: self._check(context, wanted))
+        access = required_access(handler_call_details.method)
+        return _guarded(handler, lambda context: self._admit(context, access))
 
-    def _check(self, context: Context, wanted: int) -> None:
-        if wanted == access_pb2.ANYONE:
+    def _admit(self, context: Context, access: Access.ValueType) -> None:
+        if access == access_pb2.ANYONE:
             return
-        if wanted not in (access_pb2.NODES, access_pb2.MANAGERS):
-            raise PermissionDenied("nobody may make this call")
-        self._authorize(peer_identity(context), wanted)
+        if access == access_pb2.NOBODY:
+            raise PermissionDenied("this call is open to nobody")
+        leaf = _peer_leaf(context)
+        if leaf.expires_at <= self._clock.now():
+            raise Unauthenticated("the certificate of this connection has expired: connect again with a new one")
+        self._authorize(leaf.identity, access)
 
 
-def _guarded(handler: Any, check: Callable[[Context], None]) -> Any:
-    if handler.response_streaming:
-        inner = handler.unary_stream or handler.stream_stream
-
-        async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
-            await _checked(check, context)
-            async for response in inner(request, context):
-                yield response
-
-        make = grpc.unary_stream_rpc_method_handler
-        if handler.request_streaming:
-            make = grpc.stream_stream_rpc_method_handler
-        return make(stream, handler.request_deserializer, handler.response_serializer)
-    inner = handler.unary_unary or handler.stream_unary
-
-    async def single(request: Any, context: Context) -> Any:
-        await _checked(check, context)
-        return await inner(request, context)
-
-    make = grpc.unary_unary_rpc_method_handler
-    if handler.request_streaming:
-        make = grpc.stream_unary_rpc_method_handler
-    return make(single, handler.request_deserializer, handler.response_serializer)
-
-
-async def _checked(check: Callable[[Context], None], context: Context) -> None:
+def _peer_leaf(context: Context) -> Leaf:
+    shown = list(context.auth_context().get("x509_pem_cert", ()))
+    if not shown:
+        raise Unauthenticated("no certificate was shown")
     try:
-        check(context)
-    except PyswarmError as error:
-        await abort(context, error)
+        return read_leaf(shown[0])
+    except InvalidArgument as error:
+        raise Unauthenticated(error.message) from None
+
+
+def _guarded(handler: Handler, admit: Callable[[Context], None]) -> Handler:
+    """`handler`, of whichever of the four kinds, behind `admit`."""
+    make, behaviour = _parts(handler)
+
+    async def answer_once(request: Any, context: Context) -> Any:
+        try:
+            admit(context)
+            return await behaviour(request, context)
+        except PyswarmError as error:
+            await abort(context, error)
+
+    async def answer_many(request: Any, context: Context) -> None:
+        try:
+            admit(context)
+            answers = behaviour(request, context)
+            if not inspect.isasyncgen(answers):
+                await answers  # it writes to the context itself
+                return
+            async with aclosing(answers):
+                async for answer in answers:
+                    await context.write(answer)
+        except PyswarmError as error:
+            await abort(context, error)
+
+    guarded = answer_many if handler.response_streaming else answer_once
+    return make(guarded, handler.request_deserializer, handler.response_serializer)
+
+
+def _parts(handler: Any) -> tuple[Callable[..., Handler], Callable[[Any, Context], Any]]:
+    """What makes a handler of this kind, and what the handler does."""
+    if handler.request_streaming and handler.response_streaming:
+        return grpc.stream_stream_rpc_method_handler, handler.stream_stream
+    if handler.request_streaming:
+        return grpc.stream_unary_rpc_method_handler, handler.stream_unary
+    if handler.response_streaming:
+        return grpc.unary_stream_rpc_method_handler, handler.unary_stream
+    return grpc.unary_unary_rpc_method_handler, handler.unary_unary

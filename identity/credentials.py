@@ -1,139 +1,127 @@
-"""What a node proves itself with, in every form the product needs, replaced while everything runs.
+"""A node's mutual-TLS credentials, which rotate while they are in use."""
 
-Servers pick up a new certificate with the next connection. A client's connection keeps the one it was opened with:
-whoever holds a channel subscribes, opens a new one and closes the old.
-"""
-
+import hashlib
 import ssl
-import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import grpc
-from cryptography import x509
-from cryptography.hazmat.primitives import serialization
-from cryptography.x509.oid import NameOID
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from core.clock import SECOND
-from core.errors import FailedPrecondition
-from core.model import Role
-from identity.model import ROLE_NAMES, NodeIdentity
-from identity.root import issuer_fingerprint, load_certificate
-
-ANY_MANAGER = ROLE_NAMES[Role.MANAGER]
-"""A server name to ask for where any manager of the cluster will do."""
-
-MAX_MESSAGE = 16 << 20
-_CHANNEL_OPTIONS = (
-    ("grpc.use_local_subchannel_pool", 1),
-    ("grpc.keepalive_time_ms", 5_000),
-    ("grpc.keepalive_timeout_ms", 3_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.max_pings_without_data", 0),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1_000),
-    ("grpc.max_receive_message_length", MAX_MESSAGE),
-    ("grpc.max_send_message_length", MAX_MESSAGE),
-)
-SERVER_OPTIONS = (
-    ("grpc.so_reuseport", 0),
-    ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
-    ("grpc.http2.max_ping_strikes", 0),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.max_receive_message_length", MAX_MESSAGE),
-    ("grpc.max_send_message_length", MAX_MESSAGE),
-)
+from core.errors import InvalidArgument
+from identity import tls
+from identity.certificates import Leaf, load_certificate, read_leaf
+from identity.channels import Option, secure_channel
+from identity.keys import load_key
+from identity.model import MANAGER_NAME, NodeIdentity, PemBundle
 
 
 class Credentials:
-    """A key (PEM), its certificate, and the cluster's root. Raises FailedPrecondition if they do not fit together."""
+    """Servers made from it show the newest certificate to each new connection; a channel keeps the one it was made
+    with, so its owner subscribes and makes it again. gRPC itself speaks TLS 1.2 or later only.
 
-    def __init__(self, key: bytes, certificate: bytes, root: bytes) -> None:
+    Raises InvalidArgument if key, certificate and root do not belong together. An expired certificate is accepted:
+    its node must be able to ask for a new one.
+    """
+
+    def __init__(self, key_pem: bytes, cert_pem: bytes, root_pem: bytes) -> None:
+        self._bundle = PemBundle(key_pem, cert_pem, root_pem)
+        self._leaf = _checked(self._bundle)
         self._subscribers: list[Callable[[], None]] = []
-        self._set(key, certificate, root)
 
     def __repr__(self) -> str:
-        return f"Credentials({self.identity!r})"
+        return f"Credentials({self._leaf})"
 
-    def replace(self, key: bytes, certificate: bytes, root: bytes) -> None:
-        """From now on; tells every subscriber. Raises FailedPrecondition, changing nothing, if they do not fit."""
-        self._set(key, certificate, root)
-        for subscriber in tuple(self._subscribers):
-            subscriber()
+    @property
+    def identity(self) -> NodeIdentity:
+        return self._leaf.identity
+
+    @property
+    def not_before(self) -> int:
+        """Nanoseconds since the epoch."""
+        return self._leaf.not_before
+
+    @property
+    def expires_at(self) -> int:
+        """Nanoseconds since the epoch."""
+        return self._leaf.expires_at
+
+    @property
+    def issuer(self) -> str:
+        """SHA-256 (hex) of the root certificate's DER."""
+        return hashlib.sha256(load_certificate(self._bundle.root).public_bytes(Encoding.DER)).hexdigest()
+
+    @property
+    def bundle(self) -> PemBundle:
+        """What to save, or to hand to this node's relay."""
+        return self._bundle
+
+    def replace(self, key_pem: bytes, cert_pem: bytes, root_pem: bytes) -> None:
+        """Takes effect for every new connection; then calls the subscribers.
+
+        Raises InvalidArgument, changing nothing, if they do not belong together or are another node's.
+        """
+        bundle = PemBundle(key_pem, cert_pem, root_pem)
+        leaf = _checked(bundle)
+        old, new = self._leaf.identity, leaf.identity
+        if (new.node_id, new.cluster_id) != (old.node_id, old.cluster_id):
+            raise InvalidArgument("the new certificate is for another node")
+        self._bundle, self._leaf = bundle, leaf
+        for notify in tuple(self._subscribers):
+            notify()
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Calls back after every change; returns what ends it."""
+        """Calls `callback` after each replacement; what is returned ends that."""
         self._subscribers.append(callback)
-
-        def unsubscribe() -> None:
-            with suppress(ValueError):
-                self._subscribers.remove(callback)
-
-        return unsubscribe
+        return lambda: self._subscribers.remove(callback)
 
     def server_credentials(self) -> grpc.ServerCredentials:
-        """Mutual TLS: a client without a certificate of this cluster's root gets no connection."""
-        return grpc.dynamic_ssl_server_credentials(
-            self._server_configuration(client_root=True), lambda: self._server_configuration(True), True
-        )
+        """Mutual TLS: a client must show a certificate that our root has signed."""
+        return self._dynamic(mutual=True)
 
     def bootstrap_server_credentials(self) -> grpc.ServerCredentials:
-        """Server TLS only, for nodes that have no certificate yet."""
-        return grpc.dynamic_ssl_server_credentials(
-            self._server_configuration(client_root=False), lambda: self._server_configuration(False), False
-        )
+        """Server TLS only: for joiners, who have no certificate yet."""
+        return self._dynamic(mutual=False)
 
-    def channel(self, address: str, server: str = ANY_MANAGER) -> grpc.aio.Channel:
-        """To host:port. The server must be `server`: a node id, or ANY_MANAGER; host names are not looked at."""
-        credentials = grpc.ssl_channel_credentials(self.root, self.key, self.certificate)
-        options = (*_CHANNEL_OPTIONS, ("grpc.ssl_target_name_override", server))
-        return grpc.aio.secure_channel(address, credentials, options)
+    def channel(self, addr: str, server: str = MANAGER_NAME, options: Sequence[Option] = ()) -> grpc.aio.Channel:
+        """A channel to `addr` (host:port) whose server must be `server`: a node id, or the name of a role.
 
-    def tls_context(self, *, server_side: bool) -> ssl.SSLContext:
-        """Mutual TLS 1.2 or later for plain sockets. Who the peer is, the caller reads from its certificate."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server_side else ssl.PROTOCOL_TLS_CLIENT)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_REQUIRED
-        context.load_verify_locations(cadata=self.root.decode())
-        # The standard library reads a key from a file only: one without a name, in memory.
-        with tempfile.TemporaryFile(dir="/dev/shm") as pair:
-            pair.write(self.certificate + self.key)
-            pair.flush()
-            context.load_cert_chain(f"/proc/self/fd/{pair.fileno()}")
-        return context
+        `options` override ours.
+        """
+        bundle = self._bundle
+        credentials = grpc.ssl_channel_credentials(bundle.root, bundle.key, bundle.certificate)
+        return secure_channel(addr, server, credentials, options)
 
-    def _server_configuration(self, client_root: bool) -> grpc.ServerCertificateConfiguration:
-        return grpc.ssl_server_certificate_configuration(
-            [(self.key, self.certificate)], self.root if client_root else None
-        )
+    def tls_context(self, server_side: bool) -> ssl.SSLContext:
+        return tls.tls_context(self._bundle, server_side)
 
-    def _set(self, key: bytes, certificate: bytes, root: bytes) -> None:
-        try:
-            leaf = load_certificate(certificate)
-            leaf.verify_directly_issued_by(load_certificate(root))
-            private = serialization.load_pem_private_key(key, password=None)
-        except Exception as error:
-            raise FailedPrecondition(f"the node's certificate cannot be used: {type(error).__name__}") from None
-        if private.public_key() != leaf.public_key():
-            raise FailedPrecondition("the node's certificate is for another key")
-        self.identity = identity_of(leaf)
-        self.not_before = int(leaf.not_valid_before_utc.timestamp()) * SECOND
-        self.expires_at = int(leaf.not_valid_after_utc.timestamp()) * SECOND
-        self.issuer = issuer_fingerprint(root)
-        self.key, self.certificate, self.root = key, certificate, root
+    def _dynamic(self, *, mutual: bool) -> grpc.ServerCredentials:
+        served = self._bundle
+
+        def newest() -> Any:
+            """Asked by gRPC, from a thread of its own, at every handshake. None, which its stubs forget: no change."""
+            nonlocal served
+            current = self._bundle
+            if current is served:
+                return None
+            served = current
+            return _configuration(current, mutual)
+
+        return grpc.dynamic_ssl_server_credentials(_configuration(served, mutual), newest, mutual)
 
 
-def identity_of(certificate: x509.Certificate) -> NodeIdentity:
-    """What a node's certificate says. Raises FailedPrecondition if it is no node's."""
-    fields = {}
-    for oid in (NameOID.COMMON_NAME, NameOID.ORGANIZATIONAL_UNIT_NAME, NameOID.ORGANIZATION_NAME):
-        values = certificate.subject.get_attributes_for_oid(oid)
-        if len(values) != 1:
-            raise FailedPrecondition("the certificate is no node's: it lacks a name, a role or a cluster")
-        fields[oid] = str(values[0].value)
-    roles = {name: role for role, name in ROLE_NAMES.items()}
-    role = roles.get(fields[NameOID.ORGANIZATIONAL_UNIT_NAME])
-    if role is None:
-        raise FailedPrecondition("the certificate is no node's: its role is unknown")
-    return NodeIdentity(fields[NameOID.COMMON_NAME], role, fields[NameOID.ORGANIZATION_NAME])
+def _configuration(bundle: PemBundle, mutual: bool) -> grpc.ServerCertificateConfiguration:
+    pair = (bundle.key, bundle.certificate)
+    return grpc.ssl_server_certificate_configuration([pair], bundle.root if mutual else None)
+
+
+def _checked(bundle: PemBundle) -> Leaf:
+    certificate, root = load_certificate(bundle.certificate), load_certificate(bundle.root)
+    if load_key(bundle.key).public_key() != certificate.public_key():
+        raise InvalidArgument("the private key is not the certificate's")
+    try:
+        certificate.verify_directly_issued_by(root)
+    except (InvalidSignature, ValueError, TypeError):
+        raise InvalidArgument("the certificate is not signed by the cluster's root") from None
+    return read_leaf(bundle.certificate)

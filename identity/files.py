@@ -1,45 +1,34 @@
-"""A node's credentials on disk: a 0700 folder of 0600 files, each replaced whole."""
+"""A node's credentials on disk: one file, so that key and certificate always belong together."""
 
-import os
+import re
 from pathlib import Path
 
+from core.errors import FailedPrecondition, PyswarmError
+from core.files import make_private_folder, replace_private_file
 from identity.credentials import Credentials
+from identity.model import PemBundle
 
-_PAIR = "node.pem"
-"""Certificate and key in one file: a crash can't leave the one without the other."""
-_ROOT = "root.pem"
-_KEY_BEGIN = b"-----BEGIN PRIVATE KEY-----"
+FILE_NAME = "node.pem"
+_BLOCK = re.compile(rb"-----BEGIN [A-Z ]+-----.+?-----END [A-Z ]+-----\n", re.DOTALL)
 
 
-def load_credentials(directory: Path) -> Credentials | None:
-    """None if there are none. Raises FailedPrecondition if they are damaged."""
+def save(folder: Path, bundle: PemBundle) -> None:
+    """Durable and whole when it returns: key, certificate and root, readable by their owner only."""
+    make_private_folder(folder)
+    replace_private_file(folder / FILE_NAME, bundle.key + bundle.certificate + bundle.root)
+
+
+def load_credentials(folder: Path) -> Credentials | None:
+    """None if there are none. Raises FailedPrecondition if the file is damaged. Expired ones are loaded."""
+    path = folder / FILE_NAME
     try:
-        pair = (directory / _PAIR).read_bytes()
-        root = (directory / _ROOT).read_bytes()
+        blocks = _BLOCK.findall(path.read_bytes())
     except FileNotFoundError:
         return None
-    certificate, begin, key = pair.partition(_KEY_BEGIN)
-    return Credentials(begin + key, certificate, root)
-
-
-def save_credentials(directory: Path, key: bytes, certificate: bytes, root: bytes) -> None:
-    """Durable when it returns; whoever reads meanwhile sees the old or the new."""
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _replace(directory / _ROOT, root)
-    _replace(directory / _PAIR, certificate + key)
-    folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    advice = "`pyswarm leave --force` forgets the cluster, then join again"
+    if len(blocks) != 3:
+        raise FailedPrecondition(f"{path} is damaged: it does not hold a key, a certificate and a root; {advice}")
     try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _replace(path: Path, data: bytes) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.unlink(missing_ok=True)
-    file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(file, "wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.rename(path)
+        return Credentials(*blocks)
+    except PyswarmError as error:
+        raise FailedPrecondition(f"{path} is damaged: {error.message}; {advice}") from None

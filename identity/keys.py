@@ -1,13 +1,15 @@
-"""Private keys and the requests for their certificates. ECDSA P-256, PEM."""
+"""A node's private key (ECDSA, P-256) and the request to certify it."""
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from core.errors import InvalidArgument
 
-MAX_CSR = 8192
-"""Bytes. A request for a P-256 key has about 400."""
+MAX_CSR_SIZE = 8192
+"""Bytes; an honest request has about 400."""
 
 
 def new_key() -> ec.EllipticCurvePrivateKey:
@@ -15,28 +17,41 @@ def new_key() -> ec.EllipticCurvePrivateKey:
 
 
 def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def new_key_and_csr() -> tuple[bytes, bytes]:
-    """(key, request), both PEM. The request names nobody: names come from the issuer."""
+    """A new key and a request for it, both PEM. The request states no name: the signer gives it."""
     key = new_key()
     request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
-    return key_pem(key), request.public_bytes(serialization.Encoding.PEM)
+    return key_pem(key), request.public_bytes(Encoding.PEM)
 
 
-def public_key_of(csr_pem: bytes) -> ec.EllipticCurvePublicKey:
-    """The key a request proves to hold; all else in it is ignored. Raises InvalidArgument if it is no such request."""
-    if len(csr_pem) > MAX_CSR:
-        raise InvalidArgument(f"the certificate request has {len(csr_pem)} bytes; {MAX_CSR} are allowed")
+def load_key(pem: bytes) -> ec.EllipticCurvePrivateKey:
+    """Raises InvalidArgument unless `pem` is a private key on P-256."""
+    try:
+        key = load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise InvalidArgument("the private key cannot be read") from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise InvalidArgument("the private key is not one on the curve P-256")
+    return key
+
+
+def requested_key(csr_pem: bytes) -> ec.EllipticCurvePublicKey:
+    """The one thing a request is read for: its public key, whose owner must have signed it.
+
+    Raises InvalidArgument for anything too large, malformed, unsigned, or not on the curve P-256.
+    """
+    if len(csr_pem) > MAX_CSR_SIZE:
+        raise InvalidArgument(f"the certificate request is larger than {MAX_CSR_SIZE} bytes")
     try:
         request = x509.load_pem_x509_csr(csr_pem)
-        valid = request.is_signature_valid
         key = request.public_key()
-    except ValueError:
-        raise InvalidArgument("the certificate request cannot be read") from None
-    if not valid or not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise InvalidArgument("the certificate request must be signed by its own ECDSA P-256 key")
-    return key
+        if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
+            if request.is_signature_valid:
+                return key
+            raise InvalidArgument("the certificate request is not signed with its own key")
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise InvalidArgument("the certificate request is malformed") from None
+    raise InvalidArgument("the certificate request is not for a key on the curve P-256")

@@ -1,103 +1,92 @@
-"""The cluster's root certificate, and the node certificates it signs (Swarm's profile)."""
+"""The cluster's own certificate authority: one root that signs every node's certificate."""
 
 import hashlib
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from core.clock import SECOND
-from core.errors import InvalidArgument
+from core.errors import FailedPrecondition
 from core.ids import base36
-from identity.keys import key_pem, new_key, public_key_of
-from identity.model import ROLE_NAMES, NodeIdentity
+from identity.certificates import expiry_of, load_certificate
+from identity.keys import key_pem, load_key, new_key, requested_key
+from identity.model import NodeIdentity, role_name
 
-DIGEST_LENGTH = 50
-ROOT_LIFETIME = timedelta(days=20 * 365)
-BACKDATE = timedelta(hours=1)
-"""So that a node whose clock is a little behind accepts its certificate."""
+HOUR = 3600 * SECOND
+BACKDATE = HOUR
+"""Certificates begin this long before they are made, for nodes whose clocks are behind."""
+ROOT_LIFETIME = 20 * 365 * 24 * HOUR
+ROOT_NAME = "swarm-ca"
 
 
 def create_root(now: int) -> tuple[bytes, bytes]:
-    """A new self-signed root: (certificate, key), both PEM."""
+    """A new root: its certificate and its private key, both PEM."""
     key = new_key()
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "swarm-ca")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, ROOT_NAME)])
     certificate = (
-        _builder(name, name, key.public_key(), now, ROOT_LIFETIME)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        _builder(name, name, key.public_key(), now - BACKDATE, now + ROOT_LIFETIME)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=1), critical=True)
         .add_extension(_key_usage(signs_certificates=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
-    return certificate.public_bytes(serialization.Encoding.PEM), key_pem(key)
+    return certificate.public_bytes(Encoding.PEM), key_pem(key)
 
 
-def root_digest(root_pem: bytes) -> str:
-    """SHA-256 of the root's DER, in 50 digits of base 36: what a join token pins."""
-    return base36(int(issuer_fingerprint(root_pem), 16), DIGEST_LENGTH)
+def root_digest(cert_pem: bytes) -> str:
+    """SHA-256 of the PEM text as it stands, as 50 digits of base 36: the middle part of a join token."""
+    return base36(int.from_bytes(hashlib.sha256(cert_pem).digest(), "big"), 50)
 
 
-def issuer_fingerprint(root_pem: bytes) -> str:
-    """SHA-256 of the root's DER, in hex. Raises InvalidArgument if it is no certificate."""
-    return hashlib.sha256(load_certificate(root_pem).public_bytes(serialization.Encoding.DER)).hexdigest()
+def issue(
+    root_cert: bytes, root_key: bytes, csr_pem: bytes, identity: NodeIdentity, now: int, lifetime_ns: int
+) -> bytes:
+    """A certificate (PEM) for the request's public key, saying `identity` whatever else the request says.
 
-
-def load_certificate(pem: bytes) -> x509.Certificate:
-    """Raises InvalidArgument if `pem` is no certificate."""
-    try:
-        return x509.load_pem_x509_certificate(pem)
-    except ValueError:
-        raise InvalidArgument("the certificate cannot be read") from None
-
-
-def issue(root_pem: bytes, root_key: bytes, csr_pem: bytes, identity: NodeIdentity, now: int, lifetime: int) -> bytes:
-    """A node's certificate (PEM) for the key in `csr_pem`, valid from an hour ago for `lifetime` (ns) from `now`.
-
-    Every name in it comes from `identity`, none from the request. Raises InvalidArgument for a bad request.
+    Valid from an hour before `now` until `lifetime_ns` after it, but never longer than the root.
+    Raises InvalidArgument for a bad request, FailedPrecondition if the root has expired.
     """
-    public_key = public_key_of(csr_pem)
-    root = load_certificate(root_pem)
-    signer = serialization.load_pem_private_key(root_key, password=None)
-    assert isinstance(signer, ec.EllipticCurvePrivateKey)
-    role = ROLE_NAMES[identity.role]
+    root = load_certificate(root_cert)
+    expires = min(now + lifetime_ns, expiry_of(root))
+    if expires <= now:
+        raise FailedPrecondition("the cluster's root certificate has expired: make a new cluster")
     subject = x509.Name(
         [
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, identity.cluster_id),
-            x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, role),
+            x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, role_name(identity.role)),
             x509.NameAttribute(NameOID.COMMON_NAME, identity.node_id),
         ]
     )
+    names = [x509.DNSName(identity.node_id), x509.DNSName(role_name(identity.role))]
+    uses = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+    issuer_key = load_key(root_key)
     certificate = (
-        _builder(subject, root.subject, public_key, now, timedelta(microseconds=lifetime // 1000))
+        _builder(subject, root.subject, requested_key(csr_pem), now - BACKDATE, expires)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(signs_certificates=False), critical=True)
-        .add_extension(
-            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False
-        )
-        .add_extension(
-            x509.SubjectAlternativeName([x509.DNSName(identity.node_id), x509.DNSName(role)]), critical=False
-        )
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
-        .add_extension(_issuer_key(root), critical=False)
-        .sign(signer, hashes.SHA256())
+        .add_extension(x509.ExtendedKeyUsage(uses), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
+        .sign(issuer_key, hashes.SHA256())
     )
-    return certificate.public_bytes(serialization.Encoding.PEM)
+    return certificate.public_bytes(Encoding.PEM)
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, now: int, lifetime: timedelta
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, begins: int, expires: int
 ) -> x509.CertificateBuilder:
-    moment = datetime.fromtimestamp(now // SECOND, UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(moment - BACKDATE)
-        .not_valid_after(moment + lifetime)
+        .not_valid_before(_seconds(begins))
+        .not_valid_after(_seconds(expires))
     )
 
 
@@ -115,6 +104,5 @@ def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
     )
 
 
-def _issuer_key(root: x509.Certificate) -> x509.AuthorityKeyIdentifier:
-    own = root.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own)
+def _seconds(nanoseconds: int) -> datetime:
+    return datetime.fromtimestamp(nanoseconds // SECOND, UTC)

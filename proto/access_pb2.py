@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12proto/access.proto\x12\npyswarm.v1\x1a google/protobuf/descriptor.proto*9\n\x06\x41\x63\x63\x65ss\x12\n\n\x06NOBODY\x10\x00\x12\x0c\n\x08MANAGERS\x10\x01\x12\t\n\x05NODES\x10\x02\x12\n\n\x06\x41NYONE\x10\x03:D\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\xb9\x8e\x03 \x01(\x0e\x32\x12.pyswarm.v1.Accessb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12proto/access.proto\x12\npyswarm.v1\x1a google/protobuf/descriptor.proto*F\n\x06\x41\x63\x63\x65ss\x12\n\n\x06NOBODY\x10\x00\x12\x0c\n\x08MANAGERS\x10\x01\x12\t\n\x05NODES\x10\x02\x12\n\n\x06\x41NYONE\x10\x03\x12\x0b\n\x07MEMBERS\x10\x04:D\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\xb9\x8e\x03 \x01(\x0e\x32\x12.pyswarm.v1.Accessb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,5 +33,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'proto.access_pb2', _globals
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ACCESS']._serialized_start=68
-  _globals['_ACCESS']._serialized_end=125
+  _globals['_ACCESS']._serialized_end=138
 # @@protoc_insertion_point(module_scope)

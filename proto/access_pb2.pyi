@@ -33,6 +33,10 @@ class _AccessEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Access.ValueTy
     """a certificate of any node the store knows"""
     ANYONE: _Access.ValueType  # 3
     """no certificate at all: bootstrap only"""
+    MEMBERS: _Access.ValueType  # 4
+    """A certificate of role manager, of no node that was removed. For the log itself, which decides who its members are:
+    a store that lags behind, or is still empty, may not know the leader it has to catch up from.
+    """
 
 class Access(_Access, metaclass=_AccessEnumTypeWrapper): ...
 
@@ -43,6 +47,10 @@ NODES: Access.ValueType  # 2
 """a certificate of any node the store knows"""
 ANYONE: Access.ValueType  # 3
 """no certificate at all: bootstrap only"""
+MEMBERS: Access.ValueType  # 4
+"""A certificate of role manager, of no node that was removed. For the log itself, which decides who its members are:
+a store that lags behind, or is still empty, may not know the leader it has to catch up from.
+"""
 Global___Access: _TypeAlias = Access  # noqa: Y015
 
 ACCESS_FIELD_NUMBER: _builtins.int

@@ -1,0 +1,57 @@
+"""Reading certificates."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from core.clock import SECOND
+from core.errors import InvalidArgument
+from identity.model import NodeIdentity, identity_of
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A node's certificate: whose it is, and when it is valid (ns)."""
+
+    identity: NodeIdentity
+    not_before: int
+    expires_at: int
+
+
+def load_certificate(pem: bytes) -> x509.Certificate:
+    """Raises InvalidArgument for anything else than one certificate in PEM."""
+    try:
+        return x509.load_pem_x509_certificate(pem)
+    except ValueError:
+        raise InvalidArgument("the certificate cannot be read") from None
+
+
+def expiry_of(certificate: x509.Certificate) -> int:
+    """Nanoseconds since the epoch."""
+    return _nanoseconds(certificate.not_valid_after_utc)
+
+
+@lru_cache(maxsize=16384)
+def read_leaf(pem: bytes) -> Leaf:
+    """Remembered per certificate: it is asked for on every RPC.
+
+    Raises InvalidArgument for no certificate, Unauthenticated for one that is not of a cluster's node.
+    """
+    certificate = load_certificate(pem)
+    identity = identity_of(
+        _texts(certificate, NameOID.COMMON_NAME),
+        _texts(certificate, NameOID.ORGANIZATIONAL_UNIT_NAME),
+        _texts(certificate, NameOID.ORGANIZATION_NAME),
+    )
+    return Leaf(identity, _nanoseconds(certificate.not_valid_before_utc), expiry_of(certificate))
+
+
+def _texts(certificate: x509.Certificate, oid: x509.ObjectIdentifier) -> list[str]:
+    return [str(attribute.value) for attribute in certificate.subject.get_attributes_for_oid(oid)]
+
+
+def _nanoseconds(moment: datetime) -> int:
+    return int(moment.timestamp()) * SECOND

@@ -1,0 +1,1 @@
+"""What the cluster shall be, and who decides it: managers."""

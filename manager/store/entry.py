@@ -1,0 +1,64 @@
+"""A transaction's changes as bytes in the log, and back."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from core.codec import SpecKey, decode, encode, pack_specs, parse, unpack_specs, unpack_task
+from core.model import Cluster, Node, Service, Task, TaskSpec
+from manager.store.events import EventKind
+from manager.store.transaction import Change
+from proto import model_pb2, store_pb2
+
+KINDS: Mapping[str, type[Cluster] | type[Node] | type[Service]] = {"cluster": Cluster, "node": Node, "service": Service}
+_FIELDS = {Cluster: "cluster", Node: "node", Service: "service", Task: "task"}
+FindSpec = Callable[[SpecKey], TaskSpec | None]
+
+
+def encode_entry(changes: Sequence[Change], proposed_at: int, known: FindSpec) -> bytes:
+    """`known` is asked for a task's spec in the state the entry is proposed on: what it knows is left out."""
+    specs: dict[SpecKey, TaskSpec] = {}
+    packed = []
+    for change in changes:
+        item = change.object
+        field = _FIELDS[type(item)]
+        message: Any
+        if change.kind is EventKind.DELETE:
+            message = getattr(model_pb2, type(item).__name__)(id=item.id)
+        else:
+            message = encode(item)
+            if isinstance(item, Task):
+                key = (item.service_id, item.spec_version)
+                if key not in specs and known(key) is None:
+                    specs[key] = item.spec
+        packed.append(store_pb2.Change(kind=int(change.kind), **{field: message}))  # type: ignore[arg-type]
+    entry = store_pb2.StoreEntry(proposed_at=proposed_at, specs=pack_specs(specs), changes=packed)
+    return entry.SerializeToString()
+
+
+def decode_entry(data: bytes, known: FindSpec) -> tuple[list[Change], int]:
+    """The changes and when they were proposed, given the same state. Raises InvalidArgument if `data` is no entry."""
+    entry: store_pb2.StoreEntry = parse(store_pb2.StoreEntry, data)
+    specs = _Specs(unpack_specs(entry.specs), known)
+    return [_decode_change(change, specs) for change in entry.changes], entry.proposed_at
+
+
+def _decode_change(change: store_pb2.Change, specs: "_Specs") -> Change:
+    kind = EventKind(change.kind)
+    field = change.WhichOneof("object")
+    if field == "task":
+        if kind is EventKind.DELETE:
+            return Change(kind, Task(id=change.task.id))
+        return Change(kind, unpack_task(change.task, specs))
+    assert field is not None
+    return Change(kind, decode(KINDS[field], getattr(change, field)))
+
+
+class _Specs(dict[SpecKey, TaskSpec]):
+    """The entry's own specs first, then those already known."""
+
+    def __init__(self, own: Mapping[SpecKey, TaskSpec], known: FindSpec) -> None:
+        super().__init__(own)
+        self._known = known
+
+    def get(self, key: SpecKey, default: Any = None) -> Any:
+        return self[key] if key in self else self._known(key) or default

@@ -1,0 +1,30 @@
+"""What changed, as watchers see it."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from core.model import StoreObject
+
+
+class EventKind(IntEnum):
+    CREATE = 0
+    UPDATE = 1
+    DELETE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One object's change. `old` is what it was before; for DELETE `object` is the last that was known of it."""
+
+    kind: EventKind
+    object: StoreObject
+    old: StoreObject | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One applied log entry. A snapshot that was installed instead has `restored` set and no events."""
+
+    index: int
+    events: tuple[Event, ...] = ()
+    restored: bool = False

@@ -1,0 +1,118 @@
+"""A set of changes that is made whole or not at all.
+
+A transaction works on the store's own tables, so that every look sees its writes through every index, and is rolled
+back as soon as its changes are known; nobody can look in between. What it changed becomes real when the log entry that
+carries it is applied.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from core.errors import AlreadyExists, NotFound, OutOfSequence
+from core.model import Meta, Service, StoreObject
+from manager.store.events import Event, EventKind
+from manager.store.tables import Kind, Tables
+from manager.store.view import View
+
+T = TypeVar("T", bound=StoreObject)
+
+PENDING = 0
+"""The version of an object that was changed but not committed: no stored object has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one object comes to in the end."""
+
+    kind: EventKind
+    object: StoreObject
+
+
+class Transaction(View):
+    def __init__(self, tables: Tables) -> None:
+        super().__init__(tables)
+        self._events: list[Event] = []
+
+    def create(self, item: StoreObject) -> None:
+        """Raises AlreadyExists if its id, or a service's name, is taken."""
+        if self._tables.get(type(item), item.id) is not None:
+            raise AlreadyExists(f"{_noun(type(item))} {item.id} already exists")
+        self._check_name(item)
+        self._write(Event(EventKind.CREATE, _pending(item)))
+
+    def update(self, item: StoreObject) -> None:
+        """Raises OutOfSequence unless `item` was made from the object as it now is, NotFound if there is none."""
+        old = self._tables.get(type(item), item.id)
+        if old is None:
+            raise NotFound(f"{_noun(type(item))} {item.id} not found")
+        if old.meta.version != item.meta.version:
+            raise OutOfSequence
+        self._check_name(item)
+        self._write(Event(EventKind.UPDATE, _pending(item), old))
+
+    def delete(self, kind: Kind, object_id: str) -> None:
+        """Raises NotFound if there is none."""
+        old = self._tables.get(kind, object_id)
+        if old is None:
+            raise NotFound(f"{_noun(kind)} {object_id} not found")
+        self._write(Event(EventKind.DELETE, old, old))
+
+    @property
+    def mark(self) -> int:
+        """How many writes there have been: a place to roll back to, or to see events from."""
+        return len(self._events)
+
+    def events_since(self, mark: int) -> Sequence[Event]:
+        """The writes after `mark`, in order."""
+        return self._events[mark:]
+
+    def rollback(self, mark: int = 0) -> None:
+        """Undoes every write after `mark`."""
+        while len(self._events) > mark:
+            event = self._events.pop()
+            if event.old is None:
+                self._tables.remove(type(event.object), event.object.id)
+            else:
+                self._tables.put(event.old)
+
+    def changes(self) -> list[Change]:
+        """What all writes come to, one for each object, in the order of their first writes."""
+        first: dict[tuple[Kind, str], Event] = {}
+        last: dict[tuple[Kind, str], Event] = {}
+        for event in self._events:
+            key: tuple[Kind, str] = (type(event.object), event.object.id)
+            first.setdefault(key, event)
+            last[key] = event
+        found = []
+        for key, begin in first.items():
+            end = last[key]
+            if begin.old is None and end.kind is EventKind.DELETE:
+                continue
+            kind = end.kind
+            if kind is not EventKind.DELETE:
+                kind = EventKind.CREATE if begin.old is None else EventKind.UPDATE
+            found.append(Change(kind, end.object))
+        return found
+
+    def _check_name(self, item: StoreObject) -> None:
+        if isinstance(item, Service):
+            other = self.service_by_name(item.spec.name)
+            if other is not None and other.id != item.id:
+                raise AlreadyExists(f"name conflicts with an existing object: service {item.spec.name} already exists")
+
+    def _write(self, event: Event) -> None:
+        self._events.append(event)
+        if event.kind is EventKind.DELETE:
+            self._tables.remove(type(event.object), event.object.id)
+        else:
+            self._tables.put(event.object)
+
+
+def _pending(item: T) -> T:
+    changed: T = replace(item, meta=Meta(PENDING, item.meta.created_at, item.meta.updated_at))
+    return changed
+
+
+def _noun(kind: Kind) -> str:
+    return kind.__name__.lower()

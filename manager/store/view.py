@@ -1,0 +1,71 @@
+"""Looking at the objects, committed or, inside a transaction, as it leaves them."""
+
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from core.codec import SpecKey
+from core.model import Cluster, Node, Service, Task, TaskSpec
+from manager.store.tables import Tables
+
+T = TypeVar("T", Node, Service, Task)
+
+
+class View:
+    """Reads only. Collections are live: a caller that writes while it iterates takes a list first."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    @property
+    def cluster(self) -> Cluster | None:
+        """The one cluster object, once `init` has made it."""
+        return next(iter(self._tables.clusters.values()), None)
+
+    def node(self, node_id: str) -> Node | None:
+        return self._tables.nodes.get(node_id)
+
+    def service(self, service_id: str) -> Service | None:
+        return self._tables.services.get(service_id)
+
+    def task(self, task_id: str) -> Task | None:
+        return self._tables.tasks.get(task_id)
+
+    def nodes(self) -> Iterable[Node]:
+        return self._tables.nodes.values()
+
+    def services(self) -> Iterable[Service]:
+        return self._tables.services.values()
+
+    def tasks(self) -> Iterable[Task]:
+        return self._tables.tasks.values()
+
+    def service_by_name(self, name: str) -> Service | None:
+        """Names are compared without case."""
+        return self._tables.services.get(self._tables.service_ids.get(name.lower(), ""))
+
+    def tasks_of_service(self, service_id: str) -> Iterable[Task]:
+        return self._tables.tasks_by_service.get(service_id, {}).values()
+
+    def tasks_of_node(self, node_id: str) -> Iterable[Task]:
+        return self._tables.tasks_by_node.get(node_id, {}).values()
+
+    def tasks_of_slot(self, service_id: str, slot: int) -> Iterable[Task]:
+        """Of a replicated service; a global service's tasks all have slot 0."""
+        return self._tables.tasks_by_slot.get((service_id, slot), {}).values()
+
+    def spec(self, key: SpecKey) -> TaskSpec | None:
+        return self._tables.spec(key)
+
+    def nodes_like(self, prefix: str) -> Iterator[Node]:
+        """Nodes whose id begins with `prefix`."""
+        return _like(self._tables.nodes, prefix)
+
+    def services_like(self, prefix: str) -> Iterator[Service]:
+        return _like(self._tables.services, prefix)
+
+    def tasks_like(self, prefix: str) -> Iterator[Task]:
+        return _like(self._tables.tasks, prefix)
+
+
+def _like(table: dict[str, T], prefix: str) -> Iterator[T]:
+    return (item for object_id, item in table.items() if object_id.startswith(prefix))

@@ -21,6 +21,7 @@ from core.model import (
     NodeState,
     NodeStatus,
     Platform,
+    Plugin,
     Reachability,
     Resources,
     Role,
@@ -36,6 +37,12 @@ from core.model import (
 from pyswarm.engineapi.ports import Filters
 
 START = 1_795_244_780 * SECOND
+DESCRIPTION = NodeDescription(
+    platform=Platform("x86_64", "linux"),
+    resources=Resources(2 * 10**9, 25_276_502_016),
+    engine_version="20.10.24+dfsg1",
+    plugins=(Plugin("Log", "awslogs"), Plugin("Log", "fluentd")),
+)
 
 
 class FakeControl:
@@ -63,9 +70,7 @@ class FakeControl:
             meta=self._meta(),
             spec=NodeSpec(role=role),
             role=role,
-            description=NodeDescription(
-                hostname, Platform("x86_64", "linux"), Resources(2 * 10**9, 2**33), engine_version="20.10.24"
-            ),
+            description=replace(DESCRIPTION, hostname=hostname),
             status=NodeStatus(NodeState.READY, addr=address),
             manager=manager,
         )
@@ -82,9 +87,9 @@ class FakeControl:
         self._check(self.cluster.meta, version)
         root = self.cluster.root_ca
         if rotate_worker_token:
-            root = replace(root, worker_token=root.worker_token + "x")
+            root = replace(root, worker_token=self._rotate(root.worker_token))
         if rotate_manager_token:
-            root = replace(root, manager_token=root.manager_token + "x")
+            root = replace(root, manager_token=self._rotate(root.manager_token))
         self.cluster = replace(self.cluster, spec=spec, root_ca=root, meta=self._touch(self.cluster.meta))
         return self.cluster
 
@@ -225,6 +230,9 @@ class FakeControl:
 
     def _of(self, service: Service) -> list[Task]:
         return [task for task in self.tasks.values() if task.service_id == service.id]
+
+    def _rotate(self, token: str) -> str:
+        return token[: -len(self.cluster.id)] + self.new_id("r")
 
     def _answer(self) -> None:
         if self.error is not None:

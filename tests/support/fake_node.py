@@ -1,6 +1,7 @@
 """A node whose cluster is a FakeControl."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -29,7 +30,7 @@ ENGINE_INFO = {"ID": "ENGINE", "Name": "vm", "ServerVersion": "20.10.24", "OSTyp
 
 
 class FakeNode:
-    """In no cluster at first. `init` makes one of this node and a worker; `join` makes it a worker elsewhere."""
+    """In no cluster at first. `init` makes one of this node alone; `join` makes it a worker elsewhere."""
 
     def __init__(self) -> None:
         self.cluster: FakeControl | None = None
@@ -43,16 +44,14 @@ class FakeNode:
         tokens = f"SWMTKN-1-{DIGEST}-{'w' * 25}", f"SWMTKN-1-{DIGEST}-{'m' * 25}"
         self.cluster = FakeControl(Cluster(spec=request.spec, root_ca=RootCA(root_pem(), b"", *tokens)))
         node = self.cluster.add_node("vm", Role.MANAGER, leader=True)
-        self.cluster.add_node("vm2")
-        peer = ManagerPeer(node.id, f"{node.status.addr}:2377")
-        self.local = LocalNode(node.id, node.status.addr, "active", is_manager=True, remote_managers=(peer,))
+        self.local = LocalNode(node.id, node.status.addr, "active", is_manager=True)
         return node.id
 
     async def join(self, request: JoinRequest) -> None:
         self.asked.append(request)
         self._check_free()
         peer = ManagerPeer("n" * 25, request.remote_addrs[0])
-        self.local = LocalNode("w" * 25, "10.231.0.9", "active", remote_managers=(peer,))
+        self.local = LocalNode("w" * 25, "10.231.0.2", "active", remote_managers=(peer,))
 
     async def leave(self, force: bool) -> None:
         if self.local.state == "inactive":
@@ -66,7 +65,11 @@ class FakeNode:
         self.cluster, self.local = None, LocalNode()
 
     def status(self) -> LocalNode:
-        return self.local
+        if self.cluster is None:
+            return self.local
+        managers = [node for node in self.cluster.nodes.values() if node.manager]
+        peers = tuple(ManagerPeer(node.id, node.manager.addr) for node in managers)
+        return replace(self.local, remote_managers=peers)
 
     def control(self) -> FakeControl:
         if self.cluster is None:

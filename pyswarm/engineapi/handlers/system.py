@@ -16,6 +16,10 @@ from pyswarm.engineapi.versions import API_VERSION, MIN_API_VERSION, PYSWARM_VER
 from pyswarm.engineapi.wire.cluster import show_cluster
 from pyswarm.engineapi.wire.json_types import Json
 
+_TWO_MANAGERS = (
+    "WARNING: two managers tolerate no failure: when either is lost the cluster can not be changed. "
+    "Add a third, or demote one."
+)
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -69,7 +73,8 @@ async def _show_membership(node: NodeApi) -> Json:
     control = node.control()
     cluster, nodes = await control.get_cluster(), await control.list_nodes({})
     managers = sum(member.spec.role is Role.MANAGER for member in nodes)
-    return {"Nodes": len(nodes), "Managers": managers, "Cluster": show_cluster(cluster)}
+    shown: Json = {"Nodes": len(nodes), "Managers": managers, "Cluster": show_cluster(cluster)}
+    return {**shown, "Warnings": [_TWO_MANAGERS]} if managers == 2 else shown
 
 
 def _without_engine() -> dict[str, Any]:

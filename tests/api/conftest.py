@@ -1,0 +1,30 @@
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.support.api_server import serve
+from tests.support.docker_cli import DockerCli
+from tests.support.fake_node import FakeNode
+
+
+@pytest.fixture
+def node() -> FakeNode:
+    return FakeNode()
+
+
+@pytest.fixture
+def socket_path(tmp_path: Path) -> Path:
+    return tmp_path / "pyswarm.sock"
+
+
+@pytest.fixture
+async def session(node: FakeNode, socket_path: Path) -> AsyncIterator[aiohttp.ClientSession]:
+    async with serve(node, socket_path) as client:
+        yield client
+
+
+@pytest.fixture
+async def docker(session: aiohttp.ClientSession, socket_path: Path, tmp_path: Path) -> DockerCli:
+    return DockerCli(socket_path, tmp_path)

@@ -1,0 +1,54 @@
+"""A replicated log that never loses an acknowledged write. This is all that the rest of the product sees of it."""
+
+from pathlib import Path
+
+from identity.credentials import Credentials
+from raft.api import MAX_CHUNK, MAX_COMMAND, Consensus, Leadership, Member, StateMachine, Timing
+from raft.consensus import RaftNode
+from raft.storage import state as storage
+
+__all__ = [
+    "MAX_CHUNK",
+    "MAX_COMMAND",
+    "Consensus",
+    "Leadership",
+    "Member",
+    "RaftNode",
+    "StateMachine",
+    "Timing",
+    "exists",
+    "open_member",
+    "wipe",
+]
+
+
+def open_member(
+    folder: Path,
+    addr: str,
+    credentials: Credentials,
+    machine: StateMachine,
+    *,
+    bootstrap: bool = False,
+    timing: Timing | None = None,
+) -> RaftNode:
+    """The member whose log lies in `folder`, or a new one if none does. `addr` is where other members reach it.
+
+    A new one is the first of a new cluster with `bootstrap`; without, it waits to `join` one. FailedPrecondition, with
+    the repair to do, for a folder of another cluster, node or version, and for a damaged one.
+    """
+    identity = credentials.identity
+    if storage.exists(folder):
+        state = storage.load(folder, identity.cluster_id, identity.node_id)
+    else:
+        state = storage.create(folder, identity.cluster_id, identity.node_id, addr if bootstrap else None)
+    return RaftNode(state, addr, credentials, machine, timing or Timing())
+
+
+def exists(folder: Path) -> bool:
+    """Whether a member's log lies in `folder`."""
+    return storage.exists(folder)
+
+
+def wipe(folder: Path) -> None:
+    """Forgets a stopped member. It cannot come back; its node can join again as a new one."""
+    storage.wipe(folder)

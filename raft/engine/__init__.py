@@ -1,0 +1,1 @@
+"""The engine (pysyncobj), its hooks and its thread."""

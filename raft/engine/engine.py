@@ -1,0 +1,369 @@
+"""One member, turn by turn: events in, engine and guard run, messages and outputs out.
+
+Everything here runs in one thread, or in a simulation. Only `post`, `lease_until` and `quit` may be used from another.
+"""
+
+import queue
+from collections import deque
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from core.clock import MILLISECOND, SECOND
+from core.errors import Internal, NotLeader, PyswarmError
+from core.logs import logger
+from raft import codec
+from raft.api import Timing
+from raft.engine import events as ev
+from raft.engine import translate
+from raft.engine.core import Clock, Core, Log, clock
+from raft.engine.peers import Peers
+from raft.guard import Adopt, Campaign, Deliver, Guard, Reply, Stop
+from raft.membership import check_change
+from raft.messages import REGULAR, Append, AppendReply, Entry, Heartbeat, Install, Message
+from raft.storage.snapshot import install_file
+from raft.storage.state import State, ends
+
+log = logger("raft.engine")
+_PROPOSALS_A_TURN = 256
+_HAND_OVER_WAIT = SECOND
+_HAND_OVER_POLL = 0.01
+
+
+class Engine:
+    def __init__(self, state: State, timing: Timing, outbox: ev.Outbox, rng: Random, now: Clock = clock) -> None:
+        self.quit = False
+        self.lease_until = 0
+        """Until then (ns of the engine's clock) nobody else can be leader. Any thread may read it."""
+        self._state = state
+        self._timing = timing
+        self._outbox = outbox
+        self._rng = rng
+        self._clock = now
+        self._own_id = state.owner.node_id
+        self._inbox: queue.SimpleQueue[ev.Event] = queue.SimpleQueue()
+        self._blocking = False
+        self._messages: list[tuple[str, Message]] = []
+        self._outputs: list[ev.Output] = []
+        self._proposals: deque[ev.Propose | ev.ProposeChange] = deque()
+        self._tickets: list[tuple[int, int]] = []
+        self._caught_up: set[str] = set()
+        self._campaign = False
+        self._heartbeat_due = 0
+        self._ready_at = 0
+        self._hand_over_until = 0
+        self._handed_over = False
+        self._snapshot_ready: ev.SnapshotReady | None = None
+        self._install_reply: AppendReply | None = None
+        snapshot_index = 0 if state.snapshot is None else state.snapshot.index
+        self._core = Core(self._own_id, Log(state.journal, state.membership, snapshot_index), timing, self)
+        self._peers = Peers(self._core, state, self._own_id)
+        self._guard = Guard(self._own_id, self._peers, timing.election_min, self._now())
+        if self._peers.voters == {self._own_id}:
+            self._core.election_deadline = 0
+        self._outputs.append(ev.Configured(state.membership.current))
+        self._status = ev.Status(-1, "", False, 0)
+        self._applied = 0
+
+    @property
+    def guard(self) -> Guard:
+        return self._guard
+
+    def post(self, event: ev.Event) -> None:
+        """From any thread."""
+        self._inbox.put(event)
+
+    def step(self, block: bool) -> None:
+        """One turn. With `block` it then waits for the next event or deadline. What it raises stops the member."""
+        self._blocking = block
+        if not self._core._isLeader():
+            self._before_election()
+        elif self._state.journal.bytes_held > self._timing.snapshot_bytes:
+            self._core.forceLogCompaction()
+        self._core.tick()
+        self._report()
+
+    def close(self) -> None:
+        self._core.destroy()
+
+    # -- elections
+
+    def _before_election(self) -> None:
+        now = self._clock()
+        if self._own_id not in self._peers.voters:
+            self._core.election_deadline = now + self._timing.election_max / SECOND
+        elif self._campaign:
+            self._core.election_deadline = 0
+        elif self._core.election_deadline < now:
+            request = self._guard.pre_vote()
+            if request is not None:
+                self._core.election_deadline = now + self._election_timeout()
+                self._messages += [(voter, request) for voter in self._peers.other_voters()]
+                self._flush()
+        self._campaign = False
+
+    def _election_timeout(self) -> float:
+        return self._rng.uniform(self._timing.election_min, self._timing.election_max) / SECOND
+
+    def leading(self) -> None:
+        self._guard.leading()
+        self._peers.installing.clear()
+        self._caught_up.clear()
+        self._ready_at = self._state.journal.entries[-1].idx + 1
+        self._hand_over_until = 0
+
+    def _try_hand_over(self) -> None:
+        if self._hand_over_until and self._core._isLeader():
+            if self._now() > self._hand_over_until:
+                self._hand_over_until = 0
+            elif not self._handed_over and self._core.hand_over():
+                self._handed_over = True
+                self._flush()
+
+    # -- proposals
+
+    def write_proposals(self) -> None:
+        self._try_hand_over()
+        if self._proposals and self._core._isLeader():
+            if self._hand_over_until:
+                return  # they wait: either the next leader takes them, or we do again
+            for _ in range(min(len(self._proposals), _PROPOSALS_A_TURN)):
+                self._write(self._proposals.popleft())
+            self._peers.follow()
+            self._core.send_appends()
+            self._flush(synced=False)  # they travel while our own disk writes
+        while self._proposals and not self._core._isLeader():
+            self._outputs.append(ev.Refused(self._proposals.popleft().request_id, NotLeader()))
+        self._state.journal.sync()
+        self._give()
+
+    def _write(self, proposal: ev.Propose | ev.ProposeChange) -> None:
+        index = self._state.journal.entries[-1].idx + 1
+        if isinstance(proposal, ev.Propose):
+            command = proposal.command
+        else:
+            try:
+                committed = self._peers.committed
+                check_change(self._state.membership, proposal.change, self._own_id, self._ready_at, committed)
+            except PyswarmError as error:
+                self._outputs.append(ev.Refused(proposal.request_id, error))
+                return
+            command = codec.encode_change(proposal.request_id, proposal.change)
+        self._core.log.add(command, index, self._peers.term)
+        self._outputs.append(ev.Written(proposal.request_id, index))
+
+    def apply(self, command: bytes) -> None:
+        index = self._core.raftLastApplied + 1
+        request_id, body = codec.decode_command(REGULAR + command)
+        assert body is not None
+        self._outputs.append(ev.Committed(index, request_id, body))
+
+    # -- snapshots
+
+    def freeze(self, last: Entry, prev_term: int) -> None:
+        configuration = self._state.membership.at(last.idx)
+        self._report_applied()
+        self._outputs.append(ev.Freeze(last, prev_term, configuration))
+        self._give()
+
+    def snapshot_written(self) -> int | None:
+        ready, self._snapshot_ready = self._snapshot_ready, None
+        if ready is None:
+            return None
+        if ready.path is None or ready.index <= self._peers.snapshot_index:
+            if ready.path is not None:
+                ready.path.unlink()  # a later one came from the leader meanwhile
+            return self._state.journal.entries[0].idx
+        install_file(ready.path, self._state.snapshot_path)
+        self._peers.snapshot_index = ready.index
+        return max(self._state.journal.entries[0].idx, ready.index - 1 - self._timing.keep_entries)
+
+    def restored(self) -> tuple[Entry, Entry]:
+        snapshot = self._state.open_snapshot()
+        self._peers.snapshot_index = snapshot.index
+        prev, last = ends(snapshot)
+        entries = self._state.journal.entries
+        if len(entries) > 1 and entries[1][1:] == last[1:] and entries[0][1:] == prev[1:]:
+            prev, last = entries[:2]
+        else:
+            self._state.membership.restart(codec.decode_configuration(snapshot.state), snapshot.index)
+        self._outputs.append(ev.Restored(snapshot))
+        return prev, last
+
+    def snapshot_path(self) -> str:
+        return str(self._state.snapshot_path)
+
+    def _snapshot_arrived(self, event: ev.SnapshotArrived) -> None:
+        arrived = self._state.open_snapshot(event.path)
+        self._install_reply = None
+        self._receive(event.sender, Install(event.term, arrived.index, arrived.term), event.path)
+        event.path.unlink(missing_ok=True)
+        self._state.journal.sync()
+        reply = self._install_reply
+        event.done(self._peers.term, 0 if reply is None else reply.next_index)
+
+    def _snapshot_sent(self, event: ev.SnapshotSent) -> None:
+        self._peers.installing.discard(event.node_id)
+        if event.next_index:
+            sent = self._guard.heard(event.node_id)
+            self._receive(event.node_id, AppendReply(event.term, event.next_index, True, True, sent))
+
+    # -- messages
+
+    def sent(self, receiver: str, message: dict[str, Any]) -> bool:
+        """The engine sends."""
+        out = translate.from_engine(message, self._peers.term)
+        if out is None:
+            return False
+        if translate.wants_snapshot(message) and receiver not in self._peers.installing:
+            self._peers.installing.add(receiver)
+            self._outputs.append(ev.SendSnapshot(receiver, self._peers.term))
+        if isinstance(out, Append) and receiver in self._peers.installing:
+            out = Heartbeat(out.term, out.commit_index)
+        if isinstance(out, Append | Heartbeat):
+            self._heartbeat_due = self._now() + self._timing.heartbeat
+        self._queue(receiver, out)
+        return True
+
+    def _queue(self, receiver: str, message: Message) -> None:
+        message = self._guard.send(receiver, message, self._now())
+        if isinstance(message, AppendReply):
+            self._install_reply = message
+            last = self._messages[-1] if self._messages else None
+            if last is not None and last[0] == receiver and _supersedes(message, last[1]):
+                self._messages.pop()
+        self._messages.append((receiver, message))
+
+    def poll(self) -> None:
+        """The engine has done its turn: take what has come."""
+        for event in self._collect():
+            self._handle(event)
+        self._flush()
+        self.lease_until = self._guard.lease_until()
+        confirmed = self._guard.confirmed() if self._core._isLeader() else 0
+        self._note_caught_up()
+        for since, ticket in [held for held in self._tickets if held[0] <= confirmed]:
+            self._tickets.remove((since, ticket))
+            self._outputs.append(ev.Confirmed(ticket))
+
+    def _note_caught_up(self) -> None:
+        if self._core._isLeader():
+            for learner in self._peers.learners - self._caught_up:
+                if self._guard.matched(learner) >= self._peers.committed:
+                    self._caught_up.add(learner)
+                    self._outputs.append(ev.CaughtUp(learner))
+
+    def _collect(self) -> list[ev.Event]:
+        found: list[ev.Event] = []
+        try:
+            if self._blocking:
+                wait = self._wait()
+                if wait > 0:
+                    found.append(self._inbox.get(timeout=wait))
+            while len(found) < 1024:
+                found.append(self._inbox.get_nowait())
+        except queue.Empty:
+            pass
+        return found
+
+    def _wait(self) -> float:
+        """Seconds until something is due if nothing comes."""
+        now = self._now()
+        if self._core._isLeader():
+            alone = not self._peers.other_voters()
+            if self._hand_over_until:
+                return _HAND_OVER_POLL
+            if self._proposals or (alone and self._peers.committed < self._peers.last_index):
+                return 0.0
+            return min(SECOND, max(0, self._heartbeat_due - now) + MILLISECOND) / SECOND
+        if self._campaign:
+            return 0.0
+        return min(1.0, max(0.0, self._core.election_deadline - self._clock()) + 0.001)
+
+    def _handle(self, event: ev.Event) -> None:
+        match event:
+            case ev.Received():
+                self._receive(event.sender, event.message)
+            case ev.Propose() | ev.ProposeChange():
+                self._proposals.append(event)
+            case ev.Connected():
+                self._peers.connect(event.node_id)
+            case ev.Disconnected():
+                self._peers.disconnect(event.node_id)
+            case ev.Confirm():
+                self._tickets.append((self._now(), event.ticket))
+                if self._core._isLeader():
+                    self._core.send_appends()
+            case ev.HandOver():
+                self._hand_over_until, self._handed_over = self._now() + _HAND_OVER_WAIT, False
+            case ev.SnapshotReady():
+                self._snapshot_ready = event
+            case ev.SnapshotArrived():
+                self._snapshot_arrived(event)
+            case ev.SnapshotSent():
+                self._snapshot_sent(event)
+            case ev.Quit():
+                self.quit = True
+
+    def _receive(self, sender: str, message: Message, path: Path | None = None) -> None:
+        for action in self._guard.receive(sender, message, self._now()):
+            match action:
+                case Deliver(delivered):
+                    if isinstance(delivered, Install) and path is not None:
+                        install_file(path, self._state.snapshot_path)
+                    self._core.deliver(sender, translate.to_engine(delivered))
+                    self._peers.follow()
+                case Reply(reply):
+                    self._queue(sender, reply)
+                case Campaign():
+                    self._campaign = True
+                case Adopt(term):
+                    self._core.deliver(sender, translate.vote_request(term))
+                case Stop(reason):
+                    raise Internal(f"this manager stops before it can do harm: {reason}; have it leave and join again")
+
+    # -- out
+
+    def _flush(self, synced: bool = True) -> None:
+        """What was promised in a message is on disk before it leaves."""
+        if synced:
+            self._state.journal.sync()
+        if self._messages:
+            messages, self._messages = self._messages, []
+            self._outbox.send(messages)
+
+    def _report(self) -> None:
+        self._report_applied()
+        leader = self._core._isLeader()
+        status = ev.Status(self._peers.term, self._core.leader_id, leader, self._ready_at if leader else 0)
+        if status != self._status:
+            self._status = status
+            self._outputs.append(status)
+        if self._peers.configuration_changed():
+            self._outputs.append(ev.Configured(self._state.membership.current))
+        self._give()
+
+    def _report_applied(self) -> None:
+        if self._core.raftLastApplied > self._applied:
+            self._applied = self._core.raftLastApplied
+            self._outputs.append(ev.AppliedTo(self._applied))
+
+    def _give(self) -> None:
+        if self._outputs:
+            outputs, self._outputs = self._outputs, []
+            self._outbox.give(outputs)
+
+    def _now(self) -> int:
+        return int(self._clock() * SECOND)
+
+
+def _supersedes(later: AppendReply, earlier: Message) -> bool:
+    """Of two plain acknowledgements the later says it all."""
+    return (
+        isinstance(earlier, AppendReply)
+        and later.success
+        and earlier.success
+        and not (later.reset or earlier.reset)
+        and later.term == earlier.term
+        and later.next_index >= earlier.next_index
+    )

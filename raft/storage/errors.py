@@ -1,0 +1,40 @@
+"""Why a state folder cannot be used. Each message says what to do about it."""
+
+from pathlib import Path
+
+from core.errors import FailedPrecondition, Internal
+
+REPAIR = (
+    "The other managers hold the data: on one of them run `pyswarm node demote {node_id}`; "
+    "here run `pyswarm leave --force` and join again. "
+    "If this is the only manager, restore a copy of the folder {folder}"
+)
+
+
+class DamagedState(FailedPrecondition):
+    """What was once safely on disk is no longer readable. Nothing is changed or dropped by itself."""
+
+    def __init__(self, path: Path, offset: int, what: str, node_id: str = "THIS-NODE") -> None:
+        repair = REPAIR.format(node_id=node_id, folder=path.parent)
+        super().__init__(f"{path}: {what} at byte {offset}. This manager does not start with it. {repair}")
+
+
+class ForeignState(FailedPrecondition):
+    """The folder belongs to another cluster or node."""
+
+    def __init__(self, folder: Path, what: str, theirs: str, ours: str) -> None:
+        super().__init__(
+            f"{folder} holds the log of {what} {theirs}, but this is {what} {ours}: "
+            f"give the folder of this {what}, or move {folder} away to begin with an empty one"
+        )
+
+
+class StorageFailed(Internal):
+    """The disk refused a write. What was not acknowledged is not relied on; the member stops."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(
+            f"cannot write {path}: {error.strerror or error}. "
+            f"This manager stops, so that nothing acknowledged is lost; "
+            f"make room or replace the disk, then start it again"
+        )

@@ -1,0 +1,1 @@
+"""Messages between members: gRPC streams over mutual TLS."""

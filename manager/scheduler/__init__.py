@@ -1,0 +1,5 @@
+"""Which node runs which task."""
+
+from manager.scheduler.scheduler import Scheduler
+
+__all__ = ["Scheduler"]

@@ -1,0 +1,127 @@
+"""Tasks that have no node yet, in groups of one service and spec version: what one of a group asks for, all do."""
+
+from collections.abc import Iterator
+from itertools import chain, islice
+
+from core.model import Task
+from manager.scheduler.nodes import Changes
+from manager.scheduler.requirements import Requirements, RequirementsCache
+
+GroupKey = tuple[str, int, str]
+"""Service, spec version, and the node that was chosen for the task when it was made (global services), or empty."""
+
+
+class Group:
+    def __init__(self, key: GroupKey, requirements: Requirements) -> None:
+        self.key = key
+        self.service_id, _, self.node_id = key
+        self.requirements = requirements
+        self.waits_on: Requirements | str = self.node_id or requirements
+        self.reason = ""
+        """Why its waiting tasks wait."""
+        self._told: dict[str, None] = {}
+        self._untold: dict[str, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._told) + len(self._untold)
+
+    def add(self, task_id: str) -> bool:
+        """Whether the task is new here."""
+        if task_id in self._told or task_id in self._untold:
+            return False
+        self._untold[task_id] = None
+        return True
+
+    def discard(self, task_id: str) -> None:
+        self._told.pop(task_id, None)
+        self._untold.pop(task_id, None)
+
+    def first(self, count: int) -> list[str]:
+        return list(islice(chain(self._told, self._untold), count))
+
+    def wait_for(self, reason: str) -> None:
+        """Nothing can take the group's tasks; they shall say so."""
+        if reason != self.reason:
+            self.reason = reason
+            self._untold = {**self._told, **self._untold}
+            self._told = {}
+
+    def untold(self, count: int) -> list[str]:
+        """Tasks that do not say `reason` yet; they count as told from now on."""
+        ids = list(islice(self._untold, count))
+        for task_id in ids:
+            del self._untold[task_id]
+            self._told[task_id] = None
+        return ids
+
+    @property
+    def all_told(self) -> bool:
+        return not self._untold
+
+
+class Queue:
+    """Groups that are to be looked at, and groups that wait for something to change."""
+
+    def __init__(self, cache: RequirementsCache) -> None:
+        self._cache = cache
+        self._groups: dict[GroupKey, Group] = {}
+        self._due_on_node: dict[GroupKey, None] = {}
+        self._due: dict[GroupKey, None] = {}
+        self._waiting: dict[Requirements | str, dict[GroupKey, None]] = {}
+
+    def add(self, task: Task) -> None:
+        """Again and again does no harm."""
+        key = key_of(task)
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = Group(key, self._cache.of(task))
+        if group.add(task.id):
+            self._make_due(group)
+
+    def discard(self, task: Task) -> None:
+        group = self._groups.get(key_of(task))
+        if group is not None:
+            group.discard(task.id)
+            if not group:
+                self._stop_waiting(group)
+                self.rest(group)
+
+    def wake(self, changes: Changes) -> None:
+        """Groups that may fare better, or wait for another reason, after `changes` are due again."""
+        woken = [waits_on for waits_on in self._waiting if changes.concern(waits_on)]
+        for waits_on in woken:
+            for key in list(self._waiting[waits_on]):
+                self._make_due(self._groups[key])
+
+    def due(self) -> Iterator[Group]:
+        """The groups to look at, those of a given node first; each is given again and again until it rests."""
+        while self._due_on_node or self._due:
+            yield self._groups[next(iter(self._due_on_node or self._due))]
+
+    def rest(self, group: Group) -> None:
+        """The group waits until something changes; one without tasks is forgotten."""
+        self._due_on_node.pop(group.key, None)
+        self._due.pop(group.key, None)
+        if group:
+            self._waiting.setdefault(group.waits_on, {})[group.key] = None
+        else:
+            del self._groups[group.key]
+
+    @property
+    def anybody_waits(self) -> bool:
+        return bool(self._waiting)
+
+    def _make_due(self, group: Group) -> None:
+        self._stop_waiting(group)
+        (self._due_on_node if group.node_id else self._due)[group.key] = None
+
+    def _stop_waiting(self, group: Group) -> None:
+        waiting = self._waiting.get(group.waits_on)
+        if waiting is not None:
+            waiting.pop(group.key, None)
+            if not waiting:
+                del self._waiting[group.waits_on]
+
+
+def key_of(task: Task) -> GroupKey:
+    return task.service_id, task.spec_version, task.node_id

@@ -1,0 +1,177 @@
+"""PENDING to ASSIGNED: gives every waiting task a node, or says on it why there is none.
+
+Decisions are made inside the transaction that stores them, on its newest state: nothing can have changed between.
+A task that finds no node is looked at again when a node changes or a task gives its room back, never by the clock; the
+one exception is a suspected node (its connection broke a moment ago), as nothing tells when it is trusted again.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from core.clock import SECOND
+from core.model import Node, Task, TaskState, TaskStatus
+from manager.scheduler.node_info import NodeInfo
+from manager.scheduler.nodes import Nodes
+from manager.scheduler.pool import Pool
+from manager.scheduler.queue import Group, Queue, key_of
+from manager.scheduler.requirements import RequirementsCache
+from manager.scheduler.spread import spread
+from manager.store import Event, EventKind, Transaction
+
+MAX_TASKS = 500
+"""Tasks that one step changes or looks at."""
+SUSPECT_RETRY = SECOND
+
+
+class Scheduler:
+    """A Controller. `is_suspect` tells of a node's id whether the node's connection is broken just now."""
+
+    def __init__(self, is_suspect: Callable[[str], bool], max_tasks: int = MAX_TASKS) -> None:
+        self._is_suspect = is_suspect
+        self._max_tasks = max_tasks
+        self._reset()
+
+    def start(self, tx: Transaction, now: int) -> None:
+        """Reads everything; the work itself is done by `step`."""
+        self._reset()
+        for node in tx.nodes():
+            self._nodes.put(node)
+        for task in tx.tasks():
+            self._take_in(task)
+
+    def step(self, tx: Transaction, events: Sequence[Event], now: int) -> int | None:
+        for event in events:
+            self._observe(event)
+        for info in tuple(self._nodes.suspects):
+            self._nodes.check_trust(info)
+        left = self._max_tasks - self._close_unwanted(tx, now)
+        for group in self._due():
+            if left <= 0:
+                return now
+            left -= self._serve(group, tx, now, left)
+        return now + SUSPECT_RETRY if self._nodes.suspects and self._queue.anybody_waits else None
+
+    def _reset(self) -> None:
+        cache = RequirementsCache()
+        self._nodes = Nodes(cache, self._is_suspect)
+        self._queue = Queue(cache)
+        self._unwanted: set[str] = set()
+
+    def _observe(self, event: Event) -> None:
+        item, old = event.object, event.old
+        deleted = event.kind is EventKind.DELETE
+        if isinstance(item, Node):
+            if deleted:
+                self._nodes.drop(item.id)
+            else:
+                self._nodes.put(item)
+        elif isinstance(item, Task):
+            if deleted:
+                self._nodes.forget(item)
+                self._queue.discard(item)
+                return
+            if isinstance(old, Task) and old.node_id != item.node_id:
+                self._queue.discard(old)
+            self._take_in(item)
+
+    def _take_in(self, task: Task) -> None:
+        if task.status.state > TaskState.PENDING:
+            self._queue.discard(task)
+            self._nodes.observe(task)
+        elif task.desired_state >= TaskState.SHUTDOWN:
+            self._queue.discard(task)
+            if task.desired_state is TaskState.SHUTDOWN:
+                self._unwanted.add(task.id)
+        elif task.status.state is TaskState.PENDING:
+            self._queue.add(task)
+
+    def _close_unwanted(self, tx: Transaction, now: int) -> int:
+        """Tasks that are stopped before they ever had a node: no agent will say so, hence it is said here."""
+        closed = 0
+        while self._unwanted and closed < self._max_tasks:
+            task = tx.task(self._unwanted.pop())
+            if task is not None and task.status.state <= TaskState.PENDING:
+                tx.update(replace(task, status=TaskStatus(now, TaskState.SHUTDOWN, "stopped before it had a node")))
+                closed += 1
+        return closed
+
+    def _due(self) -> Iterator[Group]:
+        """Groups to serve, until there is none left whom the changes so far concern."""
+        yield from self._queue.due()
+        while changes := self._nodes.drain_changes():
+            self._queue.wake(changes)
+            yield from self._queue.due()
+
+    def _serve(self, group: Group, tx: Transaction, now: int, limit: int) -> int:
+        """Gives nodes to up to `limit` tasks of the group, or tells them why there is none; how many it dealt with."""
+        pool = self._pool(group, tx)
+        places = self._places(group, pool, tx, min(limit, len(group)))
+        placed = 0
+        for task in self._tasks(group, group.first(limit), tx):
+            info = next(places, None)
+            if info is None:
+                return placed + self._tell(group, pool.explain(), tx, now, limit - placed)
+            assigned = _assigned(task, info.id, now)
+            tx.update(assigned)
+            self._nodes.observe(assigned)
+            group.discard(task.id)
+            placed += 1
+        if not group:
+            self._queue.rest(group)
+        return placed
+
+    def _pool(self, group: Group, tx: Transaction) -> Pool:
+        if not group.node_id:
+            return self._nodes.pool(group.requirements)
+        node = tx.node(group.node_id)
+        known = [self._nodes.put(node)] if node is not None else []
+        return Pool(group.requirements, known)
+
+    def _places(self, group: Group, pool: Pool, tx: Transaction, wanted: int) -> Iterator[NodeInfo]:
+        """A node for each task in turn, until no node of `pool` can take one."""
+        copies = {} if group.node_id else self._nodes.copies(group.service_id)
+        for info in spread(pool, copies, wanted):
+            self._refresh(info, tx)
+            if pool.admits(info):
+                yield info
+
+    def _refresh(self, info: NodeInfo, tx: Transaction) -> None:
+        """Others may have written in this transaction what no event has told us yet; and suspicion tells nothing."""
+        node = tx.node(info.id)
+        if node is None:
+            self._nodes.drop(info.id)
+            return
+        if node is not info.node:
+            self._nodes.put(node)
+        self._nodes.check_trust(info)
+
+    def _tell(self, group: Group, reason: str, tx: Transaction, now: int, limit: int) -> int:
+        """Writes the reason on up to `limit` tasks that do not carry it yet."""
+        group.wait_for(reason)
+        untold = group.untold(limit)
+        for task in self._tasks(group, untold, tx):
+            if task.status.err != reason:
+                tx.update(replace(task, status=replace(task.status, timestamp=now, err=reason)))
+        if group.all_told:
+            self._queue.rest(group)
+        return len(untold)
+
+    def _tasks(self, group: Group, task_ids: Sequence[str], tx: Transaction) -> Iterator[Task]:
+        """The tasks as they are now; those that no longer wait for a node leave the group."""
+        for task_id in task_ids:
+            task = tx.task(task_id)
+            if task is not None and key_of(task) == group.key and _waits(task):
+                yield task
+            else:
+                group.discard(task_id)
+
+
+def _waits(task: Task) -> bool:
+    return task.status.state is TaskState.PENDING and task.desired_state < TaskState.SHUTDOWN
+
+
+def _assigned(task: Task, node_id: str, now: int) -> Task:
+    message = "scheduler assigned task to node"
+    if task.node_id:
+        message = "scheduler confirmed task can run on preassigned node"
+    return replace(task, node_id=node_id, status=TaskStatus(now, TaskState.ASSIGNED, message))

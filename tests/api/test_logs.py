@@ -1,0 +1,68 @@
+"""Log streams below the docker command."""
+
+import asyncio
+
+import pytest
+
+from core import errors
+from core.model import LogLine, ServiceSpec
+from pyswarm.engineapi.ports import InitRequest
+from tests.support.fake_node import FakeNode
+
+BASE = "http://docker/v1.44"
+
+
+@pytest.fixture
+async def manager(node: FakeNode) -> FakeNode:
+    """With one service `web` of one task."""
+    await node.init(InitRequest())
+    await node.control().create_service(ServiceSpec(name="web"), b"")
+    return node
+
+
+@pytest.mark.parametrize("query", ["", "stdout=0&stderr=0", "stdout=1&tail=x", "stdout=1&since=x", "stdout=1&until=5"])
+async def test_logs_must_be_asked_for_sensibly(session, manager, query):
+    async with session.get(f"{BASE}/services/web/logs?{query}") as response:
+        assert response.status == 400
+        assert list(await response.json()) == ["message"]
+
+
+async def test_log_options_are_handed_on(session, manager):
+    async with session.get(f"{BASE}/services/web/logs?stderr=1&follow=true&since=5.25&tail=3") as response:
+        assert response.status == 200
+        assert await response.read() == b""
+    options = manager.cluster.log_options
+    assert (options.stdout, options.stderr, options.follow) == (False, True, True)
+    assert (options.since, options.tail) == (5_250_000_000, 3)
+
+
+async def test_a_log_that_breaks_off_says_why(session, manager):
+    task = next(iter(manager.cluster.tasks.values()))
+
+    async def broken(services, tasks, options):
+        yield LogLine(task.service_id, task.node_id, task.id, 0, False, b"hello\n")
+        raise errors.Unavailable("node vm2 does not answer")
+
+    manager.cluster.logs = broken
+    async with session.get(f"{BASE}/tasks/{task.id}/logs?stdout=1") as response:
+        data = await response.read()
+    assert data == b"\1\0\0\0\0\0\0\6hello\n\2\0\0\0\0\0\0\x2eError grabbing logs: node vm2 does not answer\n"
+
+
+async def test_a_reader_that_hangs_up_ends_the_log_that_it_followed(session, manager):
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def silent(services, tasks, options):
+        try:
+            begun.set()
+            await asyncio.Event().wait()
+            yield LogLine()
+        finally:
+            ended.set()
+
+    manager.cluster.logs = silent
+    response = await session.get(f"{BASE}/services/web/logs?stdout=1&follow=1")
+    assert response.status == 200
+    await begun.wait()
+    response.close()
+    await asyncio.wait_for(ended.wait(), 10)

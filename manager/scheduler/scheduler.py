@@ -31,13 +31,14 @@ class Scheduler:
         self._max_tasks = max_tasks
         self._reset()
 
-    def start(self, tx: Transaction, now: int) -> None:
+    def start(self, tx: Transaction, now: int) -> int | None:
         """Reads everything; the work itself is done by `step`."""
         self._reset()
         for node in tx.nodes():
             self._nodes.put(node)
         for task in tx.tasks():
             self._take_in(task)
+        return now
 
     def step(self, tx: Transaction, events: Sequence[Event], now: int) -> int | None:
         for event in events:

@@ -1,0 +1,5 @@
+"""What a service needs before its tasks may be scheduled: so far, published ports."""
+
+from manager.allocator.allocator import Allocator
+
+__all__ = ["Allocator"]

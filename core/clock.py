@@ -27,6 +27,13 @@ class SteadyClock:
         return self._offset + time.monotonic_ns()
 
 
+class WallClock:
+    """The system's clock, which may jump. Only for the validity of certificates: everyone judges it by this clock."""
+
+    def now(self) -> int:
+        return time.time_ns()
+
+
 class ManualClock:
     """A clock that stands still until it is told to move: for tests and simulations."""
 

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import grpc
 from google.protobuf import descriptor_pool
 
-from core.clock import Clock, SteadyClock
+from core.clock import Clock, WallClock
 from core.errors import InvalidArgument, PermissionDenied, PyswarmError, Unauthenticated
 from core.rpc import abort
 from identity.certificates import Leaf, read_leaf
@@ -48,7 +48,7 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):
     def __init__(self, authorize: Authorize, clock: Clock | None = None) -> None:
         """`clock` tells when a certificate has expired that was good when its connection was opened."""
         self._authorize = authorize
-        self._clock = clock or SteadyClock()
+        self._clock = clock or WallClock()
 
     async def intercept_service(
         self,

@@ -5,6 +5,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
 from core.clock import SECOND
@@ -29,9 +30,14 @@ def load_certificate(pem: bytes) -> x509.Certificate:
         raise InvalidArgument("the certificate cannot be read") from None
 
 
-def expiry_of(certificate: x509.Certificate) -> int:
-    """Nanoseconds since the epoch."""
-    return _nanoseconds(certificate.not_valid_after_utc)
+def fingerprint(certificate: x509.Certificate) -> str:
+    """SHA-256 (hex) of its DER."""
+    return certificate.fingerprint(hashes.SHA256()).hex()
+
+
+def validity_of(certificate: x509.Certificate) -> tuple[int, int]:
+    """From when and until when, in nanoseconds since the epoch."""
+    return _nanoseconds(certificate.not_valid_before_utc), _nanoseconds(certificate.not_valid_after_utc)
 
 
 @lru_cache(maxsize=16384)
@@ -46,7 +52,7 @@ def read_leaf(pem: bytes) -> Leaf:
         _texts(certificate, NameOID.ORGANIZATIONAL_UNIT_NAME),
         _texts(certificate, NameOID.ORGANIZATION_NAME),
     )
-    return Leaf(identity, _nanoseconds(certificate.not_valid_before_utc), expiry_of(certificate))
+    return Leaf(identity, *validity_of(certificate))
 
 
 def _texts(certificate: x509.Certificate, oid: x509.ObjectIdentifier) -> list[str]:

@@ -1,17 +1,15 @@
 """A node's mutual-TLS credentials, which rotate while they are in use."""
 
-import hashlib
 import ssl
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import grpc
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from core.errors import InvalidArgument
 from identity import tls
-from identity.certificates import Leaf, load_certificate, read_leaf
+from identity.certificates import Leaf, fingerprint, load_certificate, read_leaf
 from identity.channels import Option, secure_channel
 from identity.keys import load_key
 from identity.model import MANAGER_NAME, NodeIdentity, PemBundle
@@ -50,7 +48,7 @@ class Credentials:
     @property
     def issuer(self) -> str:
         """SHA-256 (hex) of the root certificate's DER."""
-        return hashlib.sha256(load_certificate(self._bundle.root).public_bytes(Encoding.DER)).hexdigest()
+        return fingerprint(load_certificate(self._bundle.root))
 
     @property
     def bundle(self) -> PemBundle:

@@ -12,7 +12,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from core.clock import SECOND
 from core.errors import FailedPrecondition
 from core.ids import base36
-from identity.certificates import expiry_of, load_certificate
+from identity.certificates import load_certificate, validity_of
 from identity.keys import key_pem, load_key, new_key, requested_key
 from identity.model import NodeIdentity, role_name
 
@@ -51,7 +51,7 @@ def issue(
     Raises InvalidArgument for a bad request, FailedPrecondition if the root has expired.
     """
     root = load_certificate(root_cert)
-    expires = min(now + lifetime_ns, expiry_of(root))
+    expires = min(now + lifetime_ns, validity_of(root)[1])
     if expires <= now:
         raise FailedPrecondition("the cluster's root certificate has expired: make a new cluster")
     subject = x509.Name(

@@ -1,0 +1,21 @@
+"""The certificate authority: who may join, who is certified as what, who may call what, who is out for good."""
+
+from manager.ca.access import authorize
+from manager.ca.authority import Authority
+from manager.ca.cluster import new_cluster, rotate_tokens, with_removed_node
+from manager.ca.service import BootstrapService, NodeCAService, bootstrap_server
+from manager.ca.signing import Issued, certificate_role, first_manager
+
+__all__ = [
+    "Authority",
+    "BootstrapService",
+    "Issued",
+    "NodeCAService",
+    "authorize",
+    "bootstrap_server",
+    "certificate_role",
+    "first_manager",
+    "new_cluster",
+    "rotate_tokens",
+    "with_removed_node",
+]

@@ -1,0 +1,111 @@
+"""docker-py and aiodocker drive the API as they are."""
+
+import asyncio
+from contextlib import closing
+
+import aiodocker
+import docker as docker_py
+import pytest
+from docker.errors import APIError, NotFound
+from docker.types import EndpointSpec, Mount, Resources, RestartPolicy, ServiceMode, UpdateConfig
+
+from core.model import LogLine, MountType, Role, UpdateOrder
+from core.model import ServiceMode as Mode
+from pyswarm.engineapi.ports import InitRequest
+from tests.support.fake_node import FakeNode
+
+
+@pytest.fixture
+async def manager(node: FakeNode) -> FakeNode:
+    await node.init(InitRequest())
+    node.control().add_node("vm2")
+    return node
+
+
+@pytest.fixture
+def with_docker_py(session, socket_path):
+    """Runs a function of a docker-py client in a thread: the server answers on this one."""
+
+    def run(story):
+        with closing(docker_py.DockerClient(base_url=f"unix://{socket_path}")) as client:
+            story(client)
+
+    return lambda story: asyncio.to_thread(run, story)
+
+
+async def test_docker_py_forms_a_cluster(with_docker_py, node):
+    def story(client):
+        assert client.swarm.init(advertise_addr="eth0", task_history_retention_limit=3) == node.local.node_id
+        cluster = node.control()
+        assert cluster.cluster.spec.task_history_limit == 3
+        swarm = client.swarm
+        before = cluster.cluster.root_ca.worker_token
+        assert swarm.attrs["JoinTokens"]["Worker"] == before
+        assert swarm.update(rotate_worker_token=True, task_history_retention_limit=4)
+        assert cluster.cluster.root_ca.worker_token != before
+        assert cluster.cluster.spec.task_history_limit == 4
+        assert swarm.leave(force=True)
+
+    await with_docker_py(story)
+    assert node.cluster is None
+
+
+async def test_docker_py_runs_a_service(with_docker_py, manager):
+    def story(client):
+        service = client.services.create(
+            "busybox",
+            ["sleep", "1000"],
+            name="web",
+            env=["A=1"],
+            mode=ServiceMode("replicated", replicas=2),
+            mounts=[Mount("/data", "vol1", type="volume")],
+            resources=Resources(cpu_limit=10**9, mem_reservation=2**25),
+            restart_policy=RestartPolicy("on-failure", delay=3 * 10**9),
+            update_config=UpdateConfig(parallelism=2, order="start-first", failure_action="pause"),
+            endpoint_spec=EndpointSpec(ports={8080: 80}),
+        )
+        spec = manager.control().services[service.id].spec
+        assert (spec.mode, spec.replicas, spec.update.order) == (Mode.REPLICATED, 2, UpdateOrder.START_FIRST)
+        assert spec.task.container.mounts[0].type is MountType.VOLUME
+        assert spec.endpoint.ports[0].published_port == 8080
+
+        assert service.scale(3)
+        service.reload()
+        assert service.update(labels={"a": "b"})
+        (found,) = client.services.list(filters={"name": "web"}, status=True)
+        assert found.attrs["Spec"]["Labels"] == {"a": "b"}
+        assert found.attrs["ServiceStatus"]["RunningTasks"] == len(found.tasks())
+        task = next(iter(manager.control().tasks.values()))
+        manager.control().lines = [LogLine(task.service_id, task.node_id, task.id, 0, False, b"hello\n")]
+        assert b"".join(found.logs(stdout=True)) == b"hello\n"
+        assert found.remove()
+        with pytest.raises(NotFound, match="service web not found"):
+            client.services.get("web")
+
+    await with_docker_py(story)
+
+
+async def test_docker_py_makes_a_global_service(with_docker_py, manager):
+    await with_docker_py(lambda client: client.services.create("busybox", name="agent", mode=ServiceMode("global")))
+    (service,) = manager.control().services.values()
+    assert service.spec.mode is Mode.GLOBAL
+
+
+async def test_docker_py_manages_nodes(with_docker_py, manager):
+    def story(client):
+        (worker,) = client.nodes.list(filters={"role": "worker"})
+        assert worker.update({"Role": "manager", "Availability": "active", "Labels": {"a": "b"}})
+        assert manager.control().nodes[worker.id].spec.role is Role.MANAGER
+        with pytest.raises(APIError, match="must be demoted"):
+            client.api.remove_node(worker.id, force=True)
+
+    await with_docker_py(story)
+
+
+async def test_aiodocker_reads_and_writes(session, socket_path, manager):
+    async with aiodocker.Docker(url=f"unix://{socket_path}") as client:
+        created = await client.services.create({"ContainerSpec": {"Image": "busybox"}}, name="web", mode={"Global": {}})
+        assert [service["ID"] for service in await client.services.list()] == [created["ID"]]
+        assert len(await client.tasks.list(filters={"service": created["ID"]})) == 2
+        assert len(await client.nodes.list()) == 2
+        assert await client.services.delete("web")

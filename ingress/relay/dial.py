@@ -1,0 +1,65 @@
+"""Connecting to an address without waiting for it."""
+
+import errno
+import socket
+from collections.abc import Callable
+
+from core.clock import SECOND
+from ingress.relay.loop import WRITE, Loop
+from ingress.relay.sockets import tune
+
+DIAL_LIMIT = 2 * SECOND
+
+Dialled = Callable[[socket.socket | None], None]
+"""Given the connected, non-blocking, unwatched socket, or None if nobody answers there."""
+
+
+class Dial:
+    """Calls `done` exactly once, later, unless it is cancelled first."""
+
+    def __init__(self, loop: Loop, address: str, port: int, done: Dialled) -> None:
+        self._loop = loop
+        self._done: Dialled | None = done
+        self._timer = loop.call_later(DIAL_LIMIT, self._fail)
+        self._sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+        self._sock.setblocking(False)
+        tune(self._sock)
+        try:
+            result = self._sock.connect_ex((address, port))
+        except OSError:
+            result = errno.EADDRNOTAVAIL  # not an address at all
+        if result in (0, errno.EINPROGRESS):
+            loop.watch(self._sock, WRITE, self)
+        else:
+            self._timer.cancel()
+            loop.at_end_of_turn(self._fail)
+
+    def ready(self, events: int) -> None:
+        if self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self._fail()
+            return
+        self._timer.cancel()
+        self._loop.unwatch(self._sock)
+        self._finish(self._sock)
+
+    def abort(self) -> None:
+        self._fail()
+
+    def cancel(self) -> None:
+        """Does nothing once `done` has been called."""
+        if self._done is not None:
+            self._done = None
+            self._release()
+
+    def _fail(self) -> None:
+        self._release()
+        self._finish(None)
+
+    def _release(self) -> None:
+        self._timer.cancel()
+        self._loop.discard(self._sock)
+
+    def _finish(self, sock: socket.socket | None) -> None:
+        done, self._done = self._done, None
+        if done is not None:
+            done(sock)

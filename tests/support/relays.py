@@ -1,0 +1,177 @@
+"""Real relays on loopback addresses, one a "node", and small servers for them to lead to."""
+
+import asyncio
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from core.clock import SECOND
+from core.model import Backend, IngressAck, IngressState, PublishedPort, Role
+from identity.credentials import Credentials
+from identity.keys import new_key_and_csr
+from identity.model import NodeIdentity
+from identity.root import create_root, issue
+from ingress.client import RelayPorts
+from ingress.control import Settings
+
+_DAY = 24 * 3600 * SECOND
+TASKS_ADDRESS = "127.0.0.1"
+
+
+class Authority:
+    """A cluster's root, and certificates for whoever a test wants."""
+
+    def __init__(self, cluster_id: str = "cluster") -> None:
+        self.cluster_id = cluster_id
+        self.root, self.key = create_root(time.time_ns())
+
+    def credentials(self, node_id: str, now: int | None = None, cluster_id: str | None = None) -> Credentials:
+        """Valid for a day from `now`, which is the present by default."""
+        key, csr = new_key_and_csr()
+        identity = NodeIdentity(node_id, Role.WORKER, cluster_id or self.cluster_id)
+        certificate = issue(self.root, self.key, csr, identity, now or time.time_ns(), _DAY)
+        return Credentials(key, certificate, self.root)
+
+
+class Relays:
+    """Nodes by their last octet: node 2 serves on 127.0.0.2 and is called `node2`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.authority = Authority()
+        self.relay_port = free_port()
+        self.ports: dict[int, RelayPorts] = {}
+
+    def make(
+        self,
+        node: int,
+        credentials: Credentials | None = None,
+        on_ports: Callable[[IngressAck], None] | None = None,
+    ) -> RelayPorts:
+        """The daemon's side of a node's relay, not started."""
+        address = f"127.0.0.{node}"
+        settings = Settings(address, address, self.relay_port)
+        credentials = credentials or self.authority.credentials(f"node{node}")
+        return RelayPorts(self.path(node), credentials, settings, on_ports)
+
+    async def start(self, node: int, credentials: Credentials | None = None) -> RelayPorts:
+        """A node's daemon starts: its relay is started or taken over."""
+        ports = self.ports[node] = self.make(node, credentials)
+        await ports.start()
+        return ports
+
+    def path(self, node: int) -> Path:
+        return self.folder / f"relay{node}.sock"
+
+    async def apply(self, state: IngressState) -> None:
+        """On all nodes, none of which may object."""
+        for ports in self.ports.values():
+            ack = await ports.apply(state)
+            assert ack == IngressAck(state.version)
+
+    async def close(self) -> None:
+        for node, ports in self.ports.items():
+            await ports.stop()
+            await self.make(node).stop(kill=True)
+
+
+@asynccontextmanager
+async def relays() -> AsyncIterator[Relays]:
+    folder = Path(tempfile.mkdtemp(prefix="relays-"))  # short: a unix socket's path has 107 bytes
+    cluster = Relays(folder)
+    try:
+        yield cluster
+    finally:
+        await cluster.close()
+        shutil.rmtree(folder)
+
+
+class Server:
+    """A task: says its name to whoever connects, then sends back what it gets until the client is done."""
+
+    def __init__(self, name: str, node: int) -> None:
+        self.name = name
+        self.node = node
+        self.port = 0
+        self.connections = 0
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> "Server":
+        self._server = await asyncio.start_server(self._serve, TASKS_ADDRESS, self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def stop(self) -> None:
+        """Accepts nothing any more; open connections stay."""
+        if self._server is not None:
+            self._server.close()
+
+    def backend(self) -> Backend:
+        return Backend(self.name, f"node{self.node}", f"127.0.0.{self.node}", TASKS_ADDRESS, self.port)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            writer.write(self.name.encode() + b"\n")
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+            writer.close()
+        except ConnectionError:
+            writer.close()
+
+
+def published(version: int, port: int, *servers: Server, nodes: tuple[int, ...] = (2, 3)) -> IngressState:
+    """One published port with these tasks behind it."""
+    entry = PublishedPort("service", published_port=port, backends=tuple(server.backend() for server in servers))
+    return IngressState(version, (entry,), tuple(f"node{node}" for node in nodes))
+
+
+def free_port() -> int:
+    """Below the ephemeral range, so that no outgoing connection takes it meanwhile."""
+    for port in range(20000, 30000):
+        try:
+            with socket.socket() as probe:
+                probe.bind(("", port))
+        except OSError:
+            continue
+        if port not in _given:
+            _given.add(port)
+            return port
+    raise AssertionError("no free port")
+
+
+_given: set[int] = set()
+
+
+async def ask(node: int, port: int) -> str:
+    """The name of the task that a new connection to the port reaches."""
+    reader, writer = await asyncio.open_connection(f"127.0.0.{node}", port)
+    try:
+        name = (await reader.readline()).decode().strip()
+        writer.write_eof()
+        assert await reader.read() == b""
+        return name
+    finally:
+        writer.close()
+
+
+async def echoed(node: int, port: int, data: bytes) -> bytes:
+    """What comes back of `data` over a new connection, after the task's name."""
+    reader, writer = await asyncio.open_connection(f"127.0.0.{node}", port)
+    try:
+        await reader.readline()
+
+        async def send() -> None:
+            writer.write(data)
+            await writer.drain()
+            writer.write_eof()
+
+        received, _ = await asyncio.gather(reader.read(), send())
+        return received
+    finally:
+        writer.close()

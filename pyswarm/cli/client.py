@@ -41,10 +41,11 @@ host_option = click.option(
 
 
 class Client:
-    """One daemon. Every call is a connection of its own; paths are given without the API version."""
+    """One daemon. Every call is a connection of its own; paths are given without the API `version`."""
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, version: str = API_VERSION) -> None:
         self.host = host
+        self._version = version
 
     @property
     def socket_path(self) -> str:
@@ -82,7 +83,7 @@ class Client:
     def _send(
         self, method: str, path: str, query: Mapping[str, object] | None, body: Json
     ) -> http.client.HTTPResponse:
-        target = f"/{API_VERSION}{quote(path)}"
+        target = f"/{self._version}{quote(path)}"
         if query:
             target += "?" + urlencode({key: _parameter(value) for key, value in query.items()})
         connection = _UnixConnection(self.socket_path)

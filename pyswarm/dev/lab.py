@@ -21,6 +21,10 @@ from pyswarm.dev.shell import LabError
 _BOOT_SECONDS = 60.0
 _SUBNET = IPv4Network("10.213.77.0/24")
 _START_DAEMON = "from pyswarm.node.launch import detached; detached('/run/pyswarm/pyswarm.sock')"
+_START_ENGINE = (
+    "import pathlib, sys; from pyswarm.dev.init import start_engine; "
+    "start_engine(pathlib.Path(sys.argv[1]), sys.argv[2])"
+)
 _REQUIRED = {
     "dockerd": "docker.io",
     "ip": "iproute2",
@@ -190,6 +194,10 @@ class Host:
                 except OSError:
                     continue  # it has ended meanwhile
         return found
+
+    def start_engine(self) -> None:
+        """Starts the host's engine again after it was killed."""
+        self.run(sys.executable, "-c", _START_ENGINE, str(self.disk), self.cgroup.engine_parent)
 
     def start_daemon(self) -> None:
         """Starts the host's daemon again after it was killed, as an init system would."""

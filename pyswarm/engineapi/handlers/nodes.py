@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from core.ids import is_id
-from pyswarm.engineapi.answer import answer, done
+from pyswarm.engineapi.answer import answer, answer_list, done
 from pyswarm.engineapi.errors import ask
 from pyswarm.engineapi.ports import ControlApi
 from pyswarm.engineapi.request import control, filters, flag, read_body, version
@@ -14,7 +14,8 @@ from pyswarm.engineapi.wire.tls import TrustRoot, trust_root
 async def list_nodes(request: web.Request) -> web.Response:
     cluster = control(request)
     root = await _root(cluster)
-    return answer([show_node(node, root) for node in await ask(cluster.list_nodes(filters(request)))])
+    nodes = await ask(cluster.list_nodes(filters(request)))
+    return await answer_list(nodes, lambda node: show_node(node, root))
 
 
 async def inspect(request: web.Request) -> web.Response:

@@ -6,10 +6,12 @@ from aiohttp import web
 
 from core.errors import InvalidArgument
 from core.ids import is_id
-from pyswarm.engineapi.answer import answer, done
+from core.model import Service
+from pyswarm.engineapi.answer import answer, answer_list, done
 from pyswarm.engineapi.errors import ask
 from pyswarm.engineapi.registry_auth import refuse_credentials
 from pyswarm.engineapi.request import control, filters, flag, read_body, version
+from pyswarm.engineapi.wire.json_types import Json
 from pyswarm.engineapi.wire.service import read_service_spec, show_service
 
 _REQUEST_ID_BYTES = 16
@@ -17,13 +19,12 @@ _REQUEST_ID_BYTES = 16
 
 async def list_services(request: web.Request) -> web.Response:
     with_counts = flag(request, "status")
-    listed = await ask(control(request).list_services(filters(request)))
-    return answer(
-        [
-            show_service(service, counts=(running, desired) if with_counts else None)
-            for service, running, desired in listed
-        ]
-    )
+
+    def show(listed: tuple[Service, int, int]) -> Json:
+        service, running, desired = listed
+        return show_service(service, counts=(running, desired) if with_counts else None)
+
+    return await answer_list(await ask(control(request).list_services(filters(request))), show)
 
 
 async def create(request: web.Request) -> web.Response:

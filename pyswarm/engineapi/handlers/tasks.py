@@ -2,14 +2,14 @@
 
 from aiohttp import web
 
-from pyswarm.engineapi.answer import answer
+from pyswarm.engineapi.answer import answer, answer_list
 from pyswarm.engineapi.errors import ask
 from pyswarm.engineapi.request import control, filters
 from pyswarm.engineapi.wire.task import show_task
 
 
 async def list_tasks(request: web.Request) -> web.Response:
-    return answer([show_task(task) for task in await ask(control(request).list_tasks(filters(request)))])
+    return await answer_list(await ask(control(request).list_tasks(filters(request))), show_task)
 
 
 async def inspect(request: web.Request) -> web.Response:

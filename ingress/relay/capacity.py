@@ -29,8 +29,12 @@ class Capacity:
 
 def raise_file_limit() -> int:
     """Lets this process open as many files as it may, and returns how many connections those are enough for."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST * FILES_PER_CONNECTION + RESERVED_FILES
-    files = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, wanted))
+        files = wanted
+    except (ValueError, OSError):  # only root may go beyond the hard limit
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        files = min(hard, wanted)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
     return max(16, (files - RESERVED_FILES) // FILES_PER_CONNECTION)

@@ -100,6 +100,7 @@ class Relay:
 
     def _stats(self, message: Message) -> Message:
         return {
+            "pid": os.getpid(),
             **self._counters.as_dict(),
             "open": self._capacity.used,
             "relays_in": self._entrance.connections,

@@ -1,19 +1,18 @@
 """Certificates of all sorts for tests, and servers and callers that show them."""
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 import grpc
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor
 
-import proto.ca_pb2
-import proto.control_pb2
-import proto.dispatcher_pb2
-import proto.raft_pb2
+import proto
 from core.clock import SECOND
 from core.ids import new_id
 from core.model import Role
@@ -27,7 +26,6 @@ from identity.root import create_root, issue
 
 HOUR = 3600 * SECOND
 DAY = 24 * HOUR
-PACKAGE = "pyswarm.v1"
 
 
 class Issuer:
@@ -67,7 +65,8 @@ class Method:
 
 def all_methods() -> list[Method]:
     """Every RPC of every service that the proto folder describes."""
-    modules: Sequence[Any] = (proto.ca_pb2, proto.control_pb2, proto.dispatcher_pb2, proto.raft_pb2)
+    names = [module.name for module in iter_modules(proto.__path__) if module.name.endswith("_pb2")]
+    modules: list[Any] = [import_module(f"proto.{name}") for name in names]
     services = [service for module in modules for service in module.DESCRIPTOR.services_by_name.values()]
     return [Method(f"/{service.full_name}/{method.name}", method) for service in services for method in service.methods]
 

@@ -1,0 +1,162 @@
+"""The interceptor, on a real server: all four kinds of call, their answers and their errors."""
+
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any
+
+import grpc
+import pytest
+
+from core.clock import ManualClock
+from core.errors import NotFound, NotLeader, PermissionDenied, PyswarmError, Unauthenticated
+from core.model import Role
+from identity.access import AccessInterceptor, peer_identity, required_access
+from identity.model import NodeIdentity
+from proto import access_pb2
+from tests.support.certificates import EverythingServed, Issuer, Method, all_methods, call, serving
+
+KINDS = {method.streams: method for method in all_methods() if required_access(method.path) == access_pb2.MEMBERS} | {
+    method.streams: method for method in all_methods() if required_access(method.path) == access_pb2.MANAGERS
+}
+
+
+def anybody(identity: NodeIdentity, access: access_pb2.Access.ValueType) -> None:
+    """Allows everything."""
+
+
+def nobody(identity: NodeIdentity, access: access_pb2.Access.ValueType) -> None:
+    raise PermissionDenied(f"not you, {identity.node_id}")
+
+
+def test_all_four_kinds_of_call_are_tried() -> None:
+    assert len(KINDS) == 4
+
+
+def test_every_rpc_states_who_may_call_it() -> None:
+    for method in all_methods():
+        assert required_access(method.path) != access_pb2.NOBODY, method.path
+
+
+def test_only_bootstrapping_is_open_to_anyone() -> None:
+    open_to_all = {method.path for method in all_methods() if required_access(method.path) == access_pb2.ANYONE}
+    assert open_to_all == {"/pyswarm.v1.Bootstrap/GetRootCA", "/pyswarm.v1.Bootstrap/IssueCertificate"}
+
+
+@pytest.mark.parametrize("method", KINDS.values(), ids=lambda method: method.path)
+async def test_each_kind_of_call_is_let_through_or_refused(method: Method) -> None:
+    issuer, clock = Issuer(), ManualClock()
+    server, caller = issuer.credentials(role=Role.MANAGER), issuer.credentials("b" * 25)
+    for authorize, reached in ((anybody, [method.path]), (nobody, [])):
+        everything = EverythingServed()
+        interceptor = AccessInterceptor(authorize, clock)
+        async with (
+            serving(server.server_credentials(), everything, interceptor) as address,
+            caller.channel(address) as channel,
+        ):
+            if reached:
+                await call(channel, method)
+            else:
+                with pytest.raises(PermissionDenied, match="not you, bbbbb"):
+                    await call(channel, method)
+        assert everything.reached == reached
+
+
+@pytest.mark.parametrize(
+    "path", ["/pyswarm.v1.Unheard/Of", "/pyswarm.v1.Control/Unheard", "/grpc.health.v1.Health/Check"]
+)
+async def test_a_call_that_states_nothing_is_refused_to_everyone(path: str) -> None:
+    issuer = Issuer()
+    server, everything = issuer.credentials(role=Role.MANAGER), EverythingServed()
+    async with (
+        serving(server.server_credentials(), everything, AccessInterceptor(anybody)) as address,
+        issuer.credentials(role=Role.MANAGER).channel(address) as channel,
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as refusal:
+            await channel.unary_unary(path)(b"", timeout=30)
+    assert refusal.value.code() is grpc.StatusCode.PERMISSION_DENIED
+    assert everything.reached == []
+
+
+@pytest.mark.parametrize("method", KINDS.values(), ids=lambda method: method.path)
+async def test_a_certificate_that_expires_on_an_open_connection_is_refused(method: Method) -> None:
+    issuer, clock = Issuer(), ManualClock()
+    caller = issuer.credentials()
+    everything = EverythingServed()
+    async with (
+        serving(
+            issuer.credentials(role=Role.MANAGER).server_credentials(), everything, AccessInterceptor(anybody, clock)
+        ) as address,
+        caller.channel(address) as channel,
+    ):
+        await call(channel, method)
+        clock.advance(caller.expires_at - clock.now())
+        with pytest.raises(Unauthenticated, match="expired"):
+            await call(channel, method)
+    assert everything.reached == [method.path]
+
+
+class Failing(grpc.GenericRpcHandler):
+    """Raises `error` from the handler, of either way to answer a stream."""
+
+    def __init__(self, error: PyswarmError) -> None:
+        self._error = error
+
+    def service(self, details: grpc.HandlerCallDetails) -> Any:
+        async def once(request: Any, context: Any) -> bytes:
+            raise self._error
+
+        async def generated(request: Any, context: Any) -> AsyncIterator[bytes]:
+            yield b"first"
+            raise self._error
+
+        async def written(request: Any, context: Any) -> None:
+            await context.write(peer_identity(context).node_id.encode())
+            raise self._error
+
+        if details.method.endswith("/Logs"):
+            return grpc.unary_stream_rpc_method_handler(generated)
+        if details.method.endswith("/Exchange"):
+            return grpc.stream_stream_rpc_method_handler(written)
+        return grpc.unary_unary_rpc_method_handler(once)
+
+
+@pytest.mark.parametrize("error", [NotFound("no such thing"), NotLeader("two:2377")])
+async def test_what_a_handler_raises_is_the_calls_status(error: PyswarmError) -> None:
+    issuer = Issuer()
+    caller = issuer.credentials("b" * 25)
+    async with (
+        serving(
+            issuer.credentials(role=Role.MANAGER).server_credentials(), Failing(error), AccessInterceptor(anybody)
+        ) as address,
+        caller.channel(address) as channel,
+    ):
+        for name in ("/GetNode", "/Logs", "/Exchange"):
+            method = next(method for method in all_methods() if method.path.endswith(name))
+            with pytest.raises(type(error), match=error.message):
+                await call(channel, method)
+        answers = [answer async for answer in _quietly(channel.unary_stream("/pyswarm.v1.Control/Logs")(b""))]
+        written = [answer async for answer in _quietly(channel.stream_stream("/pyswarm.v1.Raft/Exchange")(iter([b""])))]
+    assert answers == [b"first"]
+    assert written == [b"b" * 25]
+
+
+async def _quietly(answers: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """What came before the call failed."""
+    with suppress(grpc.aio.AioRpcError):
+        async for answer in answers:
+            yield answer
+
+
+async def test_without_a_certificate_nobody_is_anybody() -> None:
+    issuer = Issuer()
+    method = next(method for method in all_methods() if method.path.endswith("/Probe"))
+    everything = EverythingServed()
+    open_to_all = issuer.credentials(role=Role.MANAGER).bootstrap_server_credentials()
+    options = [("grpc.ssl_target_name_override", "swarm-manager")]
+    async with (
+        serving(open_to_all, everything, AccessInterceptor(anybody)) as address,
+        grpc.aio.secure_channel(address, grpc.ssl_channel_credentials(issuer.root), options=options) as channel,
+    ):
+        with pytest.raises(Unauthenticated, match="no certificate"):
+            await call(channel, method)
+    assert everything.reached == []

@@ -19,6 +19,7 @@ from google.protobuf.message import DecodeError, Message
 
 from core.errors import InvalidArgument
 from core.model import Task, TaskSpec
+from proto import dispatcher_pb2
 from proto import model_pb2 as pb
 
 T = TypeVar("T")
@@ -53,7 +54,7 @@ def dump(value: object) -> bytes:
 
 def load(kind: type[T], data: bytes) -> T:
     """The inverse of `dump`. Raises InvalidArgument for bytes that are no such message."""
-    return decode(kind, parse(getattr(pb, kind.__name__), data))
+    return decode(kind, parse(_message_type(kind), data))
 
 
 def parse(message_type: type[Message], data: bytes) -> Any:
@@ -98,9 +99,15 @@ def unpack_tasks(message: pb.TaskSet) -> list[Task]:
     return [unpack_task(task, specs) for task in message.tasks]
 
 
+def _message_type(kind: type[object]) -> Any:
+    """Most are in model.proto; those that only agents and the leader speak of lie in dispatcher.proto."""
+    found = getattr(pb, kind.__name__, None)
+    return found if found is not None else getattr(dispatcher_pb2, kind.__name__)
+
+
 @cache
 def _codec(kind: Any) -> tuple[_Encode, _Decode]:
-    message_type = getattr(pb, kind.__name__)
+    message_type = _message_type(kind)
     hints = get_type_hints(kind)
     encoders: list[tuple[str, Any, _Encode | None]] = []
     decoders: list[tuple[str, _Decode]] = []

@@ -1,4 +1,5 @@
-"""Errors of core.errors across gRPC: the status carries code and message, trailing metadata names the leader."""
+"""Errors of core.errors across gRPC: the status carries code and message, trailing metadata says that it was us, and
+who leads."""
 
 from typing import NoReturn
 
@@ -7,6 +8,7 @@ import grpc
 from core import errors
 
 LEADER_KEY = "pyswarm-leader"
+ANSWER_KEY = "pyswarm-answer"
 _BY_CODE: dict[grpc.StatusCode, type[errors.PyswarmError]] = {
     grpc.StatusCode[kind.code]: kind
     for kind in (
@@ -28,9 +30,9 @@ _BY_CODE: dict[grpc.StatusCode, type[errors.PyswarmError]] = {
 
 async def abort(context: "grpc.aio.ServicerContext[object, object]", error: errors.PyswarmError) -> NoReturn:
     """Ends the call with `error`'s status."""
-    metadata: tuple[tuple[str, str], ...] = ()
+    metadata: tuple[tuple[str, str], ...] = ((ANSWER_KEY, error.code),)
     if isinstance(error, errors.NotLeader):
-        metadata = ((LEADER_KEY, error.leader),)
+        metadata = (*metadata, (LEADER_KEY, error.leader))
     await context.abort(grpc.StatusCode[error.code], error.message, trailing_metadata=metadata)
     raise AssertionError("abort returned")
 
@@ -43,3 +45,9 @@ def error_of(failure: grpc.aio.AioRpcError) -> errors.PyswarmError:
     message = failure.details() or failure.code().name
     kind = _BY_CODE.get(failure.code(), errors.Unavailable)
     return kind(message)
+
+
+def was_answered(failure: grpc.aio.AioRpcError) -> bool:
+    """Whether the other side ended the call with an error of its own; false if it was cut off on the way."""
+    metadata = failure.trailing_metadata()
+    return metadata is not None and ANSWER_KEY in metadata

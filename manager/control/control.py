@@ -1,0 +1,166 @@
+"""The control API on the leader."""
+
+import hashlib
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from typing import TypeVar
+
+from core.clock import Clock
+from core.errors import InvalidArgument, NotFound
+from core.ids import ID_LENGTH, base36
+from core.model import (
+    Cluster,
+    ClusterSpec,
+    LogLine,
+    LogOptions,
+    Node,
+    NodeSpec,
+    Service,
+    ServiceMode,
+    ServiceSpec,
+    Task,
+    TaskState,
+)
+from manager.control import cluster as clusters
+from manager.control import nodes, services
+from manager.control.api import Filters
+from manager.control.filters import filter_nodes, filter_services, filter_tasks
+from manager.control.lookup import find_node, find_service, find_task
+from manager.control.names import name_for
+from manager.control.validation import validate_cluster_spec, validate_node_spec, validate_service_spec
+from manager.replicator import Replicator
+from manager.store import Store
+from raft import Member
+
+MAX_REQUEST_ID = 64
+
+T = TypeVar("T", Node, Service)
+Logs = Callable[[Sequence[str], Sequence[str], LogOptions], AsyncGenerator[LogLine, None]]
+"""The log broker, asked with the ids of services and of tasks."""
+
+
+class Control:
+    """A ControlApi. On a manager that does not lead, every call raises NotLeader."""
+
+    def __init__(
+        self,
+        store: Store,
+        replicator: Replicator,
+        clock: Clock,
+        *,
+        read_barrier: Callable[[], Awaitable[None]],
+        members: Callable[[], Sequence[Member]],
+        logs: Logs,
+    ) -> None:
+        self._store = store
+        self._replicator = replicator
+        self._clock = clock
+        self._read_barrier = read_barrier
+        self._members = members
+        self._logs = logs
+
+    async def get_cluster(self) -> Cluster:
+        await self._read_barrier()
+        return clusters.without_key(clusters.read_cluster(self._store))
+
+    async def update_cluster(
+        self, version: int, spec: ClusterSpec, rotate_worker_token: bool, rotate_manager_token: bool
+    ) -> Cluster:
+        validate_cluster_spec(spec)
+        await self._replicator.update(
+            lambda tx: clusters.update_cluster(
+                tx, version, spec, worker=rotate_worker_token, manager=rotate_manager_token
+            )
+        )
+        return clusters.without_key(clusters.read_cluster(self._store))
+
+    async def list_nodes(self, filters: Filters) -> list[Node]:
+        await self._read_barrier()
+        members = self._members()
+        return [nodes.with_manager_status(node, members) for node in filter_nodes(self._store, filters)]
+
+    async def get_node(self, ref: str) -> Node:
+        await self._read_barrier()
+        return nodes.with_manager_status(find_node(self._store, ref), self._members())
+
+    async def update_node(self, node_id: str, version: int, spec: NodeSpec) -> Node:
+        validate_node_spec(spec)
+        await self._replicator.update(lambda tx: nodes.update_node(tx, node_id, version, spec, self._members()))
+        return nodes.with_manager_status(_still(self._store.node(node_id), "node", node_id), self._members())
+
+    async def remove_node(self, ref: str, force: bool) -> None:
+        now = self._clock.now()
+        await self._replicator.update(lambda tx: nodes.remove_node(tx, ref, force, self._members(), now))
+
+    async def create_service(self, spec: ServiceSpec, request_id: bytes) -> Service:
+        service_id = _id_for(request_id)
+        if not spec.name:
+            spec = replace(spec, name=name_for(service_id))
+        validate_service_spec(spec)
+        await self._replicator.update(lambda tx: services.create_service(tx, service_id, spec))
+        return self._service(service_id)
+
+    async def list_services(self, filters: Filters) -> list[tuple[Service, int, int]]:
+        await self._read_barrier()
+        return [(service, *self._counts(service)) for service in filter_services(self._store, filters)]
+
+    async def get_service(self, ref: str) -> Service:
+        await self._read_barrier()
+        return find_service(self._store, ref)
+
+    async def update_service(self, service_id: str, version: int, spec: ServiceSpec) -> Service:
+        validate_service_spec(spec)
+        await self._replicator.update(lambda tx: services.update_service(tx, service_id, version, spec))
+        return self._service(service_id)
+
+    async def rollback_service(self, service_id: str, version: int) -> Service:
+        now = self._clock.now()
+        await self._replicator.update(lambda tx: services.rollback_service(tx, service_id, version, now))
+        return self._service(service_id)
+
+    async def remove_service(self, ref: str) -> None:
+        await self._replicator.update(lambda tx: services.remove_service(tx, ref))
+
+    async def list_tasks(self, filters: Filters) -> list[Task]:
+        await self._read_barrier()
+        return filter_tasks(self._store, filters)
+
+    async def get_task(self, ref: str) -> Task:
+        await self._read_barrier()
+        return find_task(self._store, ref)
+
+    async def logs(
+        self, service_refs: Sequence[str], task_refs: Sequence[str], options: LogOptions
+    ) -> AsyncGenerator[LogLine, None]:
+        await self._read_barrier()
+        service_ids = [find_service(self._store, ref).id for ref in service_refs]
+        task_ids = [find_task(self._store, ref).id for ref in task_refs]
+        async with aclosing(self._logs(service_ids, task_ids, options)) as lines:
+            async for line in lines:
+                yield line
+
+    def _service(self, service_id: str) -> Service:
+        return _still(self._store.service(service_id), "service", service_id)
+
+    def _counts(self, service: Service) -> tuple[int, int]:
+        """How many of the service's tasks run, and how many should."""
+        wanted = [task for task in self._store.tasks_of_service(service.id) if task.desired_state <= TaskState.RUNNING]
+        running = sum(task.status.state is TaskState.RUNNING for task in wanted)
+        if service.spec.mode is ServiceMode.GLOBAL:
+            return running, len(wanted)
+        return running, 1 if service.spec.replicas is None else service.spec.replicas
+
+
+def _id_for(request_id: bytes) -> str:
+    """The id of the service that a request makes: again the same when it is made again."""
+    if not 0 < len(request_id) <= MAX_REQUEST_ID:
+        raise InvalidArgument(f"a request id has 1 to {MAX_REQUEST_ID} bytes")
+    return base36(int.from_bytes(hashlib.sha256(request_id).digest()[:16], "big"), ID_LENGTH)
+
+
+def _still(item: T | None, noun: str, item_id: str) -> T:
+    """An object that was written a moment ago. Raises NotFound if somebody has removed it since."""
+    if item is None:
+        raise NotFound(f"{noun} {item_id} not found")
+    return item

@@ -1,0 +1,138 @@
+"""The control API of another manager, over gRPC."""
+
+from collections.abc import AsyncGenerator, Awaitable, Sequence
+from typing import TypeVar
+
+import grpc
+
+from core.codec import decode, encode, unpack_tasks
+from core.errors import PyswarmError, Unavailable, UnknownOutcome
+from core.model import Cluster, ClusterSpec, LogLine, LogOptions, Node, NodeSpec, Service, ServiceSpec, Task
+from core.rpc import error_of, was_answered
+from manager.control.api import Filters
+from proto import control_pb2 as pb
+from proto.control_pb2_grpc import ControlStub
+
+T = TypeVar("T")
+_CUT_OFF = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.UNKNOWN,
+)
+
+TIMEOUT = 10.0
+"""Seconds for anything but logs: longer than the log's own time-out, so that its answer is heard."""
+
+
+class RemoteControl:
+    """A ControlApi. `manager` is who answers on `channel`, for the messages of errors."""
+
+    def __init__(self, channel: grpc.aio.Channel, manager: str) -> None:
+        self._stub = ControlStub(channel)
+        self._manager = manager
+
+    async def get_cluster(self) -> Cluster:
+        return decode(Cluster, await self._read(self._stub.GetCluster(pb.GetClusterRequest(), timeout=TIMEOUT)))
+
+    async def update_cluster(
+        self, version: int, spec: ClusterSpec, rotate_worker_token: bool, rotate_manager_token: bool
+    ) -> Cluster:
+        request = pb.UpdateClusterRequest(
+            version=version,
+            spec=encode(spec),
+            rotate_worker_token=rotate_worker_token,
+            rotate_manager_token=rotate_manager_token,
+        )
+        return decode(Cluster, await self._write(self._stub.UpdateCluster(request, timeout=TIMEOUT)))
+
+    async def list_nodes(self, filters: Filters) -> list[Node]:
+        answer = await self._read(self._stub.ListNodes(_list_request(filters), timeout=TIMEOUT))
+        return [decode(Node, node) for node in answer.nodes]
+
+    async def get_node(self, ref: str) -> Node:
+        return decode(Node, await self._read(self._stub.GetNode(pb.GetRequest(ref=ref), timeout=TIMEOUT)))
+
+    async def update_node(self, node_id: str, version: int, spec: NodeSpec) -> Node:
+        request = pb.UpdateNodeRequest(node_id=node_id, version=version, spec=encode(spec))
+        return decode(Node, await self._write(self._stub.UpdateNode(request, timeout=TIMEOUT)))
+
+    async def remove_node(self, ref: str, force: bool) -> None:
+        await self._write(self._stub.RemoveNode(pb.RemoveNodeRequest(ref=ref, force=force), timeout=TIMEOUT))
+
+    async def create_service(self, spec: ServiceSpec, request_id: bytes) -> Service:
+        request = pb.CreateServiceRequest(spec=encode(spec), request_id=request_id)
+        return decode(Service, await self._write(self._stub.CreateService(request, timeout=TIMEOUT)))
+
+    async def list_services(self, filters: Filters) -> list[tuple[Service, int, int]]:
+        answer = await self._read(self._stub.ListServices(_list_request(filters), timeout=TIMEOUT))
+        return [
+            (decode(Service, service), counts.running, counts.desired)
+            for service, counts in zip(answer.services, answer.counts, strict=True)
+        ]
+
+    async def get_service(self, ref: str) -> Service:
+        return decode(Service, await self._read(self._stub.GetService(pb.GetRequest(ref=ref), timeout=TIMEOUT)))
+
+    async def update_service(self, service_id: str, version: int, spec: ServiceSpec) -> Service:
+        request = pb.UpdateServiceRequest(service_id=service_id, version=version, spec=encode(spec))
+        return decode(Service, await self._write(self._stub.UpdateService(request, timeout=TIMEOUT)))
+
+    async def rollback_service(self, service_id: str, version: int) -> Service:
+        request = pb.UpdateServiceRequest(service_id=service_id, version=version, rollback=True)
+        return decode(Service, await self._write(self._stub.UpdateService(request, timeout=TIMEOUT)))
+
+    async def remove_service(self, ref: str) -> None:
+        await self._write(self._stub.RemoveService(pb.GetRequest(ref=ref), timeout=TIMEOUT))
+
+    async def list_tasks(self, filters: Filters) -> list[Task]:
+        return unpack_tasks(await self._read(self._stub.ListTasks(_list_request(filters), timeout=TIMEOUT)))
+
+    async def get_task(self, ref: str) -> Task:
+        (task,) = unpack_tasks(await self._read(self._stub.GetTask(pb.GetRequest(ref=ref), timeout=TIMEOUT)))
+        return task
+
+    async def logs(
+        self, service_refs: Sequence[str], task_refs: Sequence[str], options: LogOptions
+    ) -> AsyncGenerator[LogLine, None]:
+        request = pb.LogsRequest(service_refs=service_refs, task_refs=task_refs, options=encode(options))
+        call = self._stub.Logs(request)
+        try:
+            async for line in call:
+                yield decode(LogLine, line)
+        except grpc.aio.AioRpcError as failure:
+            raise self._error(failure) from None
+        finally:
+            call.cancel()
+
+    async def _read(self, call: Awaitable[T]) -> T:
+        try:
+            return await call
+        except grpc.aio.AioRpcError as failure:
+            raise self._error(failure) from None
+
+    async def _write(self, call: Awaitable[T]) -> T:
+        """A write that was cut off on the way may have been made."""
+        try:
+            return await call
+        except grpc.aio.AioRpcError as failure:
+            error = self._error(failure)
+            if was_answered(failure) or isinstance(error, NotConnected):
+                raise error from None
+            raise UnknownOutcome(f"{error.message}; the change may have been made") from None
+
+    def _error(self, failure: grpc.aio.AioRpcError) -> PyswarmError:
+        error = error_of(failure)
+        if was_answered(failure) or failure.code() not in _CUT_OFF:
+            return error
+        if error.message.startswith("failed to connect"):
+            return NotConnected(f"the leader, {self._manager}, cannot be reached; try again in a moment")
+        return Unavailable(f"the connection to the leader, {self._manager}, was lost; try again in a moment")
+
+
+class NotConnected(Unavailable):
+    """The call never left this manager."""
+
+
+def _list_request(filters: Filters) -> pb.ListRequest:
+    return pb.ListRequest(filters={key: pb.StringList(values=values) for key, values in filters.items()})

@@ -1,0 +1,149 @@
+"""The control API on any manager: the leader answers itself, the others pass every call on to it."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from typing import TypeVar
+
+import grpc
+
+from core.errors import NotLeader, PyswarmError, Unavailable, UnknownOutcome
+from core.model import Cluster, ClusterSpec, LogLine, LogOptions, Node, NodeSpec, Service, ServiceSpec, Task
+from identity.credentials import Credentials
+from manager.control.api import ControlApi, Filters
+from manager.control.remote import NotConnected, RemoteControl
+from raft import Consensus, Leadership
+
+T = TypeVar("T")
+Call = Callable[[ControlApi], Awaitable[T]]
+
+SETTLE = 3.0
+"""Seconds for which a call that found no leader waits for one, before it tries once more."""
+_GRACE = 5.0
+"""Seconds that calls on a channel have left once there is a new one."""
+
+
+class RoutedControl:
+    """A ControlApi. A call that meets a change of leader is made once more: a read whatever went wrong on the way, a
+    write only if it certainly was not made, the creation of a service always, as it has a request id.
+    """
+
+    def __init__(self, local: ControlApi, consensus: Consensus, credentials: Credentials) -> None:
+        self._local = local
+        self._consensus = consensus
+        self._credentials = credentials
+        self._channel: grpc.aio.Channel | None = None
+        self._remote: RemoteControl | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+        self._changed = asyncio.Event()
+        self._unwatch = (
+            consensus.watch_leadership(lambda leadership: self._renew()),
+            credentials.subscribe(self._renew),
+        )
+
+    async def close(self) -> None:
+        for unwatch in self._unwatch:
+            unwatch()
+        self._renew()
+        await asyncio.gather(*self._closing)
+
+    async def get_cluster(self) -> Cluster:
+        return await self._read(lambda control: control.get_cluster())
+
+    async def update_cluster(
+        self, version: int, spec: ClusterSpec, rotate_worker_token: bool, rotate_manager_token: bool
+    ) -> Cluster:
+        return await self._write(
+            lambda control: control.update_cluster(version, spec, rotate_worker_token, rotate_manager_token)
+        )
+
+    async def list_nodes(self, filters: Filters) -> list[Node]:
+        return await self._read(lambda control: control.list_nodes(filters))
+
+    async def get_node(self, ref: str) -> Node:
+        return await self._read(lambda control: control.get_node(ref))
+
+    async def update_node(self, node_id: str, version: int, spec: NodeSpec) -> Node:
+        return await self._write(lambda control: control.update_node(node_id, version, spec))
+
+    async def remove_node(self, ref: str, force: bool) -> None:
+        await self._write(lambda control: control.remove_node(ref, force))
+
+    async def create_service(self, spec: ServiceSpec, request_id: bytes) -> Service:
+        return await self._twice(
+            lambda control: control.create_service(spec, request_id), (Unavailable, UnknownOutcome)
+        )
+
+    async def list_services(self, filters: Filters) -> list[tuple[Service, int, int]]:
+        return await self._read(lambda control: control.list_services(filters))
+
+    async def get_service(self, ref: str) -> Service:
+        return await self._read(lambda control: control.get_service(ref))
+
+    async def update_service(self, service_id: str, version: int, spec: ServiceSpec) -> Service:
+        return await self._write(lambda control: control.update_service(service_id, version, spec))
+
+    async def rollback_service(self, service_id: str, version: int) -> Service:
+        return await self._write(lambda control: control.rollback_service(service_id, version))
+
+    async def remove_service(self, ref: str) -> None:
+        await self._write(lambda control: control.remove_service(ref))
+
+    async def list_tasks(self, filters: Filters) -> list[Task]:
+        return await self._read(lambda control: control.list_tasks(filters))
+
+    async def get_task(self, ref: str) -> Task:
+        return await self._read(lambda control: control.get_task(ref))
+
+    async def logs(
+        self, service_refs: Sequence[str], task_refs: Sequence[str], options: LogOptions
+    ) -> AsyncGenerator[LogLine, None]:
+        """A stream that breaks is not begun again: what was said would be said twice."""
+        async with aclosing(self._leader().logs(service_refs, task_refs, options)) as lines:
+            async for line in lines:
+                yield line
+
+    async def _read(self, call: Call[T]) -> T:
+        return await self._twice(call, (Unavailable,))
+
+    async def _write(self, call: Call[T]) -> T:
+        return await self._twice(call, (NotLeader, NotConnected))
+
+    async def _twice(self, call: Call[T], again_after: tuple[type[PyswarmError], ...]) -> T:
+        asked = self._consensus.leadership
+        try:
+            return await call(self._leader())
+        except again_after:
+            await self._settled(asked)
+        return await call(self._leader())
+
+    async def _settled(self, asked: Leadership) -> None:
+        """Until somebody leads in another term than the one that was asked in, but not for ever."""
+        try:
+            async with asyncio.timeout(SETTLE):
+                while self._consensus.leadership == asked or not self._consensus.leadership.leader_id:
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            return
+
+    def _leader(self) -> ControlApi:
+        """Raises NotLeader if nobody is known to lead."""
+        leadership = self._consensus.leadership
+        if leadership.is_leader:
+            return self._local
+        if not leadership.leader_id or leadership.leader_id == self._credentials.identity.node_id:
+            raise NotLeader
+        if self._remote is None:
+            self._channel = self._credentials.channel(leadership.leader_addr, server=leadership.leader_id)
+            self._remote = RemoteControl(self._channel, leadership.leader_addr)
+        return self._remote
+
+    def _renew(self) -> None:
+        """The leader, or our own certificate, is another now: so must the channel be."""
+        self._changed.set()
+        if self._channel is not None:
+            closing = asyncio.create_task(self._channel.close(_GRACE))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+        self._channel, self._remote = None, None

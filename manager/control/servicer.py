@@ -1,0 +1,103 @@
+"""The control API over gRPC, for the managers that do not lead.
+
+Its errors become the calls' statuses in identity.access, like those of every servicer.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any, TypeAlias
+
+import grpc
+
+from core.codec import decode, encode, pack_tasks
+from core.model import Cluster, ClusterSpec, LogOptions, Node, NodeSpec, Service, ServiceSpec
+from manager.control.api import Filters
+from manager.control.control import Control
+from proto import control_pb2 as pb
+from proto import control_pb2_grpc, dispatcher_pb2, model_pb2
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+_EMPTY = pb.Empty()
+
+
+class ControlServicer(control_pb2_grpc.ControlServicer):
+    def __init__(self, control: Control) -> None:
+        self._control = control
+
+    async def GetCluster(self, request: pb.GetClusterRequest, context: Context) -> model_pb2.Cluster:
+        return _cluster(await self._control.get_cluster())
+
+    async def UpdateCluster(self, request: pb.UpdateClusterRequest, context: Context) -> model_pb2.Cluster:
+        spec = decode(ClusterSpec, request.spec)
+        rotate = (request.rotate_worker_token, request.rotate_manager_token)
+        return _cluster(await self._control.update_cluster(request.version, spec, *rotate))
+
+    async def ListNodes(self, request: pb.ListRequest, context: Context) -> pb.ListNodesResponse:
+        nodes = await self._control.list_nodes(_filters(request))
+        return pb.ListNodesResponse(nodes=map(_node, nodes))
+
+    async def GetNode(self, request: pb.GetRequest, context: Context) -> model_pb2.Node:
+        return _node(await self._control.get_node(request.ref))
+
+    async def UpdateNode(self, request: pb.UpdateNodeRequest, context: Context) -> model_pb2.Node:
+        spec = decode(NodeSpec, request.spec)
+        return _node(await self._control.update_node(request.node_id, request.version, spec))
+
+    async def RemoveNode(self, request: pb.RemoveNodeRequest, context: Context) -> pb.Empty:
+        await self._control.remove_node(request.ref, request.force)
+        return _EMPTY
+
+    async def CreateService(self, request: pb.CreateServiceRequest, context: Context) -> model_pb2.Service:
+        spec = decode(ServiceSpec, request.spec)
+        return _service(await self._control.create_service(spec, request.request_id))
+
+    async def ListServices(self, request: pb.ListRequest, context: Context) -> pb.ListServicesResponse:
+        listed = await self._control.list_services(_filters(request))
+        return pb.ListServicesResponse(
+            services=[_service(service) for service, _, _ in listed],
+            counts=[pb.ServiceCounts(running=running, desired=desired) for _, running, desired in listed],
+        )
+
+    async def GetService(self, request: pb.GetRequest, context: Context) -> model_pb2.Service:
+        return _service(await self._control.get_service(request.ref))
+
+    async def UpdateService(self, request: pb.UpdateServiceRequest, context: Context) -> model_pb2.Service:
+        if request.rollback:
+            return _service(await self._control.rollback_service(request.service_id, request.version))
+        spec = decode(ServiceSpec, request.spec)
+        return _service(await self._control.update_service(request.service_id, request.version, spec))
+
+    async def RemoveService(self, request: pb.GetRequest, context: Context) -> pb.Empty:
+        await self._control.remove_service(request.ref)
+        return _EMPTY
+
+    async def ListTasks(self, request: pb.ListRequest, context: Context) -> model_pb2.TaskSet:
+        return pack_tasks(await self._control.list_tasks(_filters(request)))
+
+    async def GetTask(self, request: pb.GetRequest, context: Context) -> model_pb2.TaskSet:
+        return pack_tasks([await self._control.get_task(request.ref)])
+
+    async def Logs(self, request: pb.LogsRequest, context: Context) -> AsyncGenerator[dispatcher_pb2.LogLine, None]:
+        options = decode(LogOptions, request.options)
+        async with aclosing(self._control.logs(request.service_refs, request.task_refs, options)) as lines:
+            async for line in lines:
+                yield encode(line)
+
+
+def _filters(request: pb.ListRequest) -> Filters:
+    return {key: tuple(found.values) for key, found in request.filters.items()}
+
+
+def _cluster(cluster: Cluster) -> model_pb2.Cluster:
+    message: model_pb2.Cluster = encode(cluster)
+    return message
+
+
+def _node(node: Node) -> model_pb2.Node:
+    message: model_pb2.Node = encode(node)
+    return message
+
+
+def _service(service: Service) -> model_pb2.Service:
+    message: model_pb2.Service = encode(service)
+    return message

@@ -1,0 +1,102 @@
+"""Changes to services, as decisions over a transaction. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from core.errors import FailedPrecondition, InvalidArgument, NotFound, OutOfSequence
+from core.model import PortConfig, PublishMode, Service, ServiceSpec, UpdateState, UpdateStatus
+from manager.control.lookup import find_service
+from manager.store import Transaction, View
+
+
+def create_service(tx: Transaction, service_id: str, spec: ServiceSpec) -> None:
+    """Nothing if the service is there already: this is the same request once more.
+
+    Raises AlreadyExists if another service has the name, InvalidArgument if one has a port.
+    """
+    existing = tx.service(service_id)
+    if existing is not None:
+        if existing.spec.name != spec.name:
+            raise InvalidArgument(f"this request id was used before, to create service {existing.spec.name}")
+        return
+    _check_ports(tx, service_id, spec)
+    tx.create(Service(id=service_id, spec=spec))
+
+
+def update_service(tx: Transaction, service_id: str, version: int, spec: ServiceSpec) -> None:
+    """Raises NotFound, OutOfSequence, and InvalidArgument for what cannot be changed.
+
+    The same spec again goes on with an update that was paused, and changes nothing else.
+    """
+    service = _read(tx, service_id, version)
+    if spec.name != service.spec.name:
+        raise InvalidArgument("renaming services is not supported: create a new one, then remove this one")
+    if spec.mode is not service.spec.mode:
+        raise InvalidArgument("service mode change is not allowed: create a new one, then remove this one")
+    _check_ports(tx, service_id, spec)
+    if spec != service.spec:
+        tx.update(_with_spec(service, spec, None))
+    elif service.update_status is not None:
+        tx.update(replace(service, update_status=None))
+
+
+def rollback_service(tx: Transaction, service_id: str, version: int, now: int) -> None:
+    """Raises NotFound, OutOfSequence, and FailedPrecondition if there is nothing to go back to."""
+    service = _read(tx, service_id, version)
+    if service.previous_spec is None:
+        raise FailedPrecondition(f"service {service_id} does not have a previous spec")
+    _check_ports(tx, service_id, service.previous_spec)
+    status = UpdateStatus(UpdateState.ROLLBACK_STARTED, started_at=now, message="manually requested rollback")
+    tx.update(_with_spec(service, service.previous_spec, status))
+
+
+def remove_service(tx: Transaction, ref: str) -> None:
+    """Its tasks are taken away by the orchestrators."""
+    tx.delete(Service, find_service(tx, ref).id)
+
+
+def _read(tx: Transaction, service_id: str, version: int) -> Service:
+    service = tx.service(service_id)
+    if service is None:
+        raise NotFound(f"service {service_id} not found")
+    if service.meta.version != version:
+        raise OutOfSequence
+    return service
+
+
+def _with_spec(service: Service, spec: ServiceSpec, status: UpdateStatus | None) -> Service:
+    return replace(
+        service,
+        spec=spec,
+        spec_version=service.spec_version + 1,
+        previous_spec=service.spec,
+        update_status=status,
+    )
+
+
+def _check_ports(view: View, service_id: str, spec: ServiceSpec) -> None:
+    """Host ports may be shared with host ports: which node has one free is the scheduler's to find out."""
+    wanted = {
+        (port.protocol, port.published_port): port
+        for port in (spec.endpoint.ports if spec.endpoint else ())
+        if port.published_port
+    }
+    if not wanted:
+        return
+    for other in view.services():
+        if other.id == service_id:
+            continue
+        for held in _ports_of(other):
+            port = wanted.get((held.protocol, held.published_port))
+            if port is not None and PublishMode.INGRESS in (port.publish_mode, held.publish_mode):
+                kind = "an ingress port" if held.publish_mode is PublishMode.INGRESS else "a host-published port"
+                raise InvalidArgument(
+                    f"port '{held.published_port}' is already in use by service "
+                    f"'{other.spec.name}' ({other.id}) as {kind}"
+                )
+
+
+def _ports_of(service: Service) -> Iterator[PortConfig]:
+    if service.spec.endpoint is not None:
+        yield from service.spec.endpoint.ports
+    yield from service.endpoint.ports

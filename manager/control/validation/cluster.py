@@ -1,0 +1,23 @@
+"""The cluster's settings."""
+
+from core.clock import MILLISECOND, SECOND
+from core.errors import InvalidArgument
+from core.model import ClusterSpec
+from manager.control.validation.checks import check_duration, check_size
+
+MIN_HEARTBEAT = 100 * MILLISECOND
+MAX_HEARTBEAT = 3600 * SECOND
+MIN_CERT_EXPIRY = 3600 * SECOND
+
+
+def validate_cluster_spec(spec: ClusterSpec) -> None:
+    """Raises InvalidArgument, or ResourceExhausted if it is too large."""
+    if spec.name != "default":
+        raise InvalidArgument(f"a cluster cannot be called {spec.name!r}: its name is always 'default'")
+    check_duration("the heartbeat period", spec.heartbeat_period, MIN_HEARTBEAT)
+    if spec.heartbeat_period > MAX_HEARTBEAT:
+        raise InvalidArgument("the heartbeat period must be at most 1h0m0s: a lost node would go unnoticed")
+    check_duration("the node certificates' expiry", spec.node_cert_expiry, MIN_CERT_EXPIRY)
+    if spec.snapshot_interval < 1:
+        raise InvalidArgument("the snapshot interval must be at least 1 log entry")
+    check_size(spec)

@@ -1,0 +1,107 @@
+"""The role manager: makes managers of the nodes that shall be, and workers of those that shall not be any more."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from core.clock import SECOND
+from core.errors import PyswarmError
+from core.logs import logger
+from core.model import Node, Role
+from manager.replicator import Replicator
+from manager.store import Commit, Store, Transaction
+from raft import Consensus, Member
+
+RETRY = 5 * SECOND
+"""After an attempt that failed: the member that it needs may be back by then."""
+
+log = logger("manager.roles")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to do for one node."""
+
+    node_id: str
+    role: Role
+    leave_raft: bool = False
+    """The node is a member still; it is removed before its role is changed."""
+
+
+def next_steps(nodes: Iterable[Node], members: Sequence[Member]) -> list[Step]:
+    """What is to be done, promotions first. Pure.
+
+    A promoted node gets its new certificate, and with it joins the log itself. A demoted one has left the log before it
+    loses its certificate: it must not vote as what it no longer is.
+    """
+    member_ids = {member.node_id for member in members}
+    promotions, demotions = [], []
+    for node in nodes:
+        if node.spec.role is Role.MANAGER and node.role is Role.WORKER:
+            promotions.append(Step(node.id, Role.MANAGER))
+        elif node.spec.role is Role.WORKER and (node.role is Role.MANAGER or node.id in member_ids):
+            demotions.append(Step(node.id, Role.WORKER, leave_raft=node.id in member_ids))
+    return promotions + demotions
+
+
+class RoleManager:
+    """To be run only while this manager leads; one change at a time."""
+
+    def __init__(self, store: Store, replicator: Replicator, consensus: Consensus) -> None:
+        self._store = store
+        self._replicator = replicator
+        self._consensus = consensus
+        self._wake = asyncio.Event()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        unwatch = self._store.watch(self._take)
+        try:
+            while True:
+                self._wake.clear()
+                done = await self._work()
+                await self._sleep(None if done else RETRY)
+        finally:
+            unwatch()
+
+    async def _work(self) -> bool:
+        """Whether everything that was to be done is."""
+        done = True
+        for step in next_steps(self._store.nodes(), self._consensus.members()):
+            try:
+                await self._carry_out(step)
+            except PyswarmError as error:
+                done = False
+                log.warning(
+                    "a role could not be changed yet", node=step.node_id, role=step.role.name, reason=error.message
+                )
+        return done
+
+    async def _carry_out(self, step: Step) -> None:
+        if step.leave_raft:
+            # A leader that is to leave hands over its leadership instead, and raises; the next one goes on from here.
+            await self._consensus.remove_member(step.node_id)
+        await self._replicator.update(lambda tx: set_role(tx, step))
+        log.info("role changed", node=step.node_id, role=step.role.name)
+
+    async def _sleep(self, nanoseconds: int | None) -> None:
+        try:
+            async with asyncio.timeout(nanoseconds / SECOND if nanoseconds is not None else None):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    def _take(self, commit: Commit) -> None:
+        if commit.restored or any(isinstance(event.object, Node) for event in commit.events):
+            self._wake.set()
+
+
+def set_role(tx: Transaction, step: Step) -> None:
+    """A demotion is finished even if the node shall be a manager again: it has left the log, and must join it anew."""
+    node = tx.node(step.node_id)
+    if node is None or node.role is step.role:
+        return
+    if step.role is Role.WORKER:
+        tx.update(replace(node, role=Role.WORKER, manager=None))
+    elif node.spec.role is Role.MANAGER:
+        tx.update(replace(node, role=Role.MANAGER))

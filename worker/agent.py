@@ -74,6 +74,7 @@ class Agent:
                 self._keeping = group.create_task(self._keeper.run())
         finally:
             await self._worker.close()
+            await self._executor.close()
             await self._database.close()
 
     def reconnect(self) -> None:

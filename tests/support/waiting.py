@@ -1,5 +1,6 @@
 """Waiting for what must come true, however slow the machine is."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -19,3 +20,13 @@ def wait_for(what: str, condition: Callable[[], T], patience: float = PATIENCE) 
         if time.monotonic() > end:
             raise AssertionError(f"{what}: not after {patience:g} s; last seen: {value!r}")
         time.sleep(0.1)
+
+
+async def eventually(what: str, condition: Callable[[], T]) -> T:
+    """As `wait_for`, while other work of the event loop goes on."""
+    end = time.monotonic() + PATIENCE
+    while not (value := condition()):
+        if time.monotonic() > end:
+            raise AssertionError(f"{what}: not after {PATIENCE:g} s; last seen: {value!r}")
+        await asyncio.sleep(0.02)
+    return value

@@ -63,6 +63,10 @@ class Executor(Protocol):
         """Keeps in touch with the engine until it is cancelled. Loss of the engine is no error."""
         ...
 
+    async def close(self) -> None:
+        """Lets go of the engine, when nothing uses the controllers any more."""
+        ...
+
     async def describe(self) -> NodeDescription:
         """The node as it is now. Never raises: an engine that does not answer is `engine_error`."""
         ...

@@ -58,6 +58,9 @@ class FakeExecutor:
     async def run(self) -> None:
         await asyncio.Event().wait()
 
+    async def close(self) -> None:
+        """Its containers stay."""
+
     async def describe(self) -> NodeDescription:
         if not self.down:
             return self.description

@@ -1,0 +1,196 @@
+"""Runs one task as a container."""
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from typing import Any
+
+from core.logs import logger
+from core.model import ContainerStatus, LogLine, LogOptions, Task
+from worker.executor import ExitError, TemporaryError
+from worker.executor.docker import logs
+from worker.executor.docker.config import container_config, container_name, published_ports
+from worker.executor.docker.containers import Container, ContainerGone, Containers
+from worker.executor.docker.engine import Engine, EngineError
+from worker.executor.docker.images import Images
+from worker.machine import Observed
+
+_NOT_FOUND = 404
+_CONFLICT = 409
+_EXIT_EVENT_TIMEOUT = 5.0
+"""Seconds after a stop within which the engine's event with the exit code is waited for."""
+
+log = logger("worker.docker")
+
+
+class _NoImage(EngineError):
+    """The image is not on this node."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Shared:
+    """What all controllers of a node have in common."""
+
+    engine: Engine
+    containers: Containers
+    images: Images
+    slots: asyncio.Semaphore
+    """Bounds how many containers the engine creates, starts and removes at a time."""
+    cluster_id: str
+    node_id: str
+
+
+class DockerController:
+    def __init__(self, shared: Shared, task: Task) -> None:
+        self._shared = shared
+        self._task = task
+        self._observed = Observed()
+        self._change: asyncio.Task[None] | None = None
+        self._started = asyncio.Event()
+
+    @property
+    def observed(self) -> Observed:
+        return self._observed
+
+    async def prepare(self) -> None:
+        if await self._find() is not None:
+            return
+        try:
+            await self._make(self._create())
+        except _NoImage:
+            await self._shared.images.pull(self._task.spec.container.image)
+            await self._make(self._create())
+
+    async def start(self) -> None:
+        if await self._find() is None:
+            raise ContainerGone
+        await self._make(self._start())
+
+    async def wait(self) -> None:
+        container = await self._find()
+        if container is None:
+            raise ContainerGone
+        code = await asyncio.shield(container.ended)
+        if code is None:
+            raise ContainerGone
+        self._note_exit(container, code)
+        if code:
+            raise ExitError(code, await self._cause(container))
+
+    async def shutdown(self) -> None:
+        await self._change_done()
+        container = await self._find()
+        if container is None or not container.started:
+            return
+        if not container.ended.done():
+            await self._stop(container)
+        if container.ended.done() and (code := container.ended.result()) is not None:
+            self._note_exit(container, code)
+
+    async def remove(self) -> None:
+        await self._change_done()
+        container = await self._find()
+        if container is None:
+            return
+        try:
+            async with self._shared.slots:
+                await self._shared.engine.remove(container.id)
+        except EngineError as error:
+            if error.status != _NOT_FOUND:
+                raise TemporaryError(f"cannot remove the container: {error}") from error
+        self._shared.containers.forget(self._task.id)
+
+    async def logs(self, options: LogOptions) -> AsyncIterator[LogLine]:
+        container = await self._find()
+        if options.follow and not (container is not None and container.started):
+            await self._started.wait()
+            container = await self._find()
+        if container is None:
+            return
+        async with self._shared.engine.logs(container.id, logs.parameters(options)) as chunks:
+            async for timestamp, stderr, data in logs.entries(chunks):
+                yield LogLine(self._task.service_id, self._shared.node_id, self._task.id, timestamp, stderr, data)
+
+    async def _find(self) -> Container | None:
+        return await self._shared.containers.find(self._task.id)
+
+    async def _make(self, change: Coroutine[Any, Any, None]) -> None:
+        """Sees `change` through even if this call is cancelled: an engine asked to start something does start it, and
+        whoever comes next must know what there is."""
+        await self._change_done()
+        self._change = asyncio.create_task(change)
+        self._change.add_done_callback(_look_at)
+        await asyncio.shield(self._change)
+
+    async def _change_done(self) -> None:
+        if self._change is not None and not self._change.done():
+            await asyncio.wait([self._change])
+
+    async def _create(self) -> None:
+        shared = self._shared
+        config = container_config(self._task, shared.cluster_id, shared.node_id, await shared.engine.api_version())
+        name = container_name(self._task)
+        try:
+            async with shared.slots:
+                shared.containers.add(self._task.id, await shared.engine.create(name, config))
+        except EngineError as error:
+            if error.status == _CONFLICT:
+                await shared.containers.adopt(self._task.id, name)
+            elif "no such image" in str(error).lower():
+                raise _NoImage(error.status, str(error)) from error
+            else:
+                raise
+
+    async def _start(self) -> None:
+        container = await self._find()
+        if container is None:
+            raise ContainerGone
+        try:
+            async with self._shared.slots:
+                await self._shared.engine.start(container.id)
+            container.started = True
+            self._started.set()
+            self._note(await self._shared.engine.inspect(container.id))
+        except EngineError as error:
+            if "no such container" in str(error).lower():
+                raise ContainerGone from error
+            raise
+
+    async def _stop(self, container: Container) -> None:
+        try:
+            await self._shared.engine.stop(container.id)
+        except EngineError as error:
+            if error.status == _NOT_FOUND:
+                return
+            raise TemporaryError(f"cannot stop the container: {error}") from error
+        try:
+            async with asyncio.timeout(_EXIT_EVENT_TIMEOUT):
+                await asyncio.shield(container.ended)
+        except TimeoutError:
+            log.warning("the engine did not tell the exit code", task=self._task.id)
+
+    def _note(self, seen: Mapping[str, Any]) -> None:
+        networks = seen["NetworkSettings"]["Networks"] or {}
+        address = next((network["IPAddress"] for network in networks.values() if network["IPAddress"]), "")
+        container = ContainerStatus(container_id=seen["Id"], pid=seen["State"]["Pid"], address=address)
+        self._observed = Observed(container, published_ports(self._task, seen["NetworkSettings"]["Ports"]))
+
+    def _note_exit(self, container: Container, code: int) -> None:
+        status = self._observed.container or ContainerStatus(container_id=container.id)
+        ended = dataclasses.replace(status, pid=0, exit_code=code)
+        self._observed = dataclasses.replace(self._observed, container=ended)
+
+    async def _cause(self, container: Container) -> str:
+        """Why it ended with an error, where the engine knows more than the exit code."""
+        try:
+            state = (await self._shared.engine.inspect(container.id))["State"]
+        except (EngineError, TemporaryError) as error:
+            log.info("the cause of an exit is not known", task=self._task.id, error=str(error))
+            return ""
+        return "it used more memory than its limit (OOM)" if state["OOMKilled"] else str(state["Error"])
+
+
+def _look_at(change: "asyncio.Task[None]") -> None:
+    """The outcome of a change whose caller was cancelled is of no interest: the next call finds what it left."""
+    if not change.cancelled():
+        change.exception()

@@ -1,0 +1,22 @@
+"""Pulls images that are not here, each once however many tasks wait for it."""
+
+import asyncio
+
+from worker.executor import TaskError
+from worker.executor.docker.engine import Engine, EngineError
+
+
+class Images:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._pulls: dict[str, asyncio.Task[None]] = {}
+
+    async def pull(self, image: str) -> None:
+        """Returns when the image is here. A pull goes on when whoever asked for it is cancelled."""
+        if image not in self._pulls:
+            self._pulls[image] = asyncio.create_task(self._engine.pull(image))
+            self._pulls[image].add_done_callback(lambda _: self._pulls.pop(image))
+        try:
+            await asyncio.shield(self._pulls[image])
+        except EngineError as error:
+            raise TaskError(f"image {image} is not on this node and cannot be pulled: {error}") from error

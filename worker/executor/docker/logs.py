@@ -1,0 +1,55 @@
+"""A container's log as the engine sends it, taken apart. Pure."""
+
+from calendar import timegm
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+from core.clock import SECOND
+from core.model import LogOptions
+
+_HEADER = 8
+_STDERR = 2
+
+
+def parameters(options: LogOptions) -> dict[str, Any]:
+    """The query of a log request."""
+    seconds, nanoseconds = divmod(options.since, SECOND)
+    return {
+        "stdout": options.stdout,
+        "stderr": options.stderr,
+        "follow": options.follow,
+        "timestamps": True,
+        "since": f"{seconds}.{nanoseconds:09}",
+        "tail": "all" if options.tail < 0 else str(options.tail),
+    }
+
+
+async def entries(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[int, bool, bytes]]:
+    """(timestamp, whether it came from stderr, data) of every frame: one line, or the part of a long line that the
+    engine keeps together."""
+    rest = bytearray()
+    async for chunk in chunks:
+        rest += chunk
+        for kind, payload in _frames(rest):
+            stamp, _, data = payload.partition(b" ")
+            yield _nanoseconds(stamp.decode("ascii")), kind == _STDERR, data
+
+
+def _frames(buffer: bytearray) -> Iterator[tuple[int, bytes]]:
+    """Takes all complete frames off `buffer`: a byte for the stream, three of padding, four for the length."""
+    position = 0
+    while len(buffer) - position >= _HEADER:
+        end = position + _HEADER + int.from_bytes(buffer[position + 4 : position + _HEADER], "big")
+        if end > len(buffer):
+            break
+        yield buffer[position], bytes(buffer[position + _HEADER : end])
+        position = end
+    del buffer[:position]
+
+
+def _nanoseconds(stamp: str) -> int:
+    """Of a time as the engine writes it, in UTC: 2006-01-02T15:04:05.999999999Z, with any number of decimals."""
+    whole, _, fraction = stamp.removesuffix("Z").partition(".")
+    date, _, time_of_day = whole.partition("T")
+    fields = [int(part) for part in (*date.split("-"), *time_of_day.split(":"))]
+    return timegm((*fields, 0, 0, 0)) * SECOND + int(fraction.ljust(9, "0") or 0)

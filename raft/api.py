@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from core.clock import MILLISECOND, SECOND
+from core.errors import InvalidArgument
 
 MAX_COMMAND = 1 << 20
 """Bytes in one command. Larger changes are split above."""
@@ -66,6 +67,10 @@ class Timing:
     snapshot_bytes: int = 64 << 20
     keep_entries: int = 500
     """Entries kept behind a snapshot for members that are a little late."""
+
+    def __post_init__(self) -> None:
+        if not 3 * self.heartbeat < self.election_min < self.election_max <= self.check_quorum:
+            raise InvalidArgument("an election takes more than three heartbeats and less than the quorum's time")
 
 
 class Consensus(Protocol):

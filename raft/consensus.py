@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -61,7 +62,7 @@ class RaftNode:
         self._thread = EngineThread(self._engine, self._loop, self._fail)
         self._applier = Applier(machine)
         self._waiters = Waiters()
-        self._links = Links(self.own, credentials, self._engine.post, self._was_removed)
+        self._links = Links(self.own, credentials, self._engine.post, self._record_addresses, self._was_removed)
         self._servicer = Servicer(self)
         self._snapshots = Snapshots(state, self._applier, self._links, self._engine.post, self._spawn)
         self._configuration = state.membership.current
@@ -372,7 +373,10 @@ class RaftNode:
         addr = "" if leader is None else leader.addr
         leadership = Leadership(status.term, status.leader, addr, ready)
         if leadership != self.leadership:
+            elected = leadership.is_leader and not self.leadership.is_leader
             self.leadership = leadership
+            if elected:
+                self._record_addresses()
             for watcher in tuple(self._watchers):
                 watcher(leadership)
 
@@ -386,7 +390,7 @@ class RaftNode:
     async def _promote(self, node_id: str) -> None:
         peer = self._configuration.peers.get(node_id)
         if peer is not None and peer.learner:
-            await self._change(Change(Peer(node_id, peer.addr, peer.incarnation)))
+            await self._change(Change(replace(peer, learner=False)))
 
     # -- from the transport
 
@@ -402,10 +406,18 @@ class RaftNode:
         self._engine.post(ev.Received(sender, message))
 
     def seen_at(self, sender: str, addr: str) -> None:
-        """RFT-02: its own word is enough to try that address; once it answers there, the log learns of it."""
-        moved = self._links.moved(sender, addr)
-        if moved is not None and self.leadership.is_leader:
-            self._spawn(self._change(Change(moved)))
+        """Its own word is enough to try that address; once it answers there, the log learns of it."""
+        self._links.seen_at(sender, addr)
+
+    def _record_addresses(self) -> None:
+        """The leader writes down where the members have moved to, itself included."""
+        own = self._configuration.peers.get(self.own.node_id)
+        if self.leadership.is_leader and own is not None:
+            moved = self._links.moved()
+            if own.addr != self.own.addr:
+                moved.append(replace(own, addr=self.own.addr))
+            for peer in moved:
+                self._spawn(self._change(Change(peer)))
 
     async def install(self, sender: str, parts: AsyncIterator[pb.RaftSnapshotPart]) -> pb.RaftSnapshotInstalled:
         return await self._snapshots.receive(sender, parts)

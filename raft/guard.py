@@ -107,6 +107,7 @@ class Guard:
         self._leader_heard = now if len(view.voters) > 1 else _LONG_AGO
         self._heard: dict[str, int] = {}
         self._matched: dict[str, int] = {}
+        self._rewound: dict[str, int] = {}
         self._votes: set[tuple[int, str]] = set()
         self._round = 0
         self._grants: set[str] | None = None
@@ -151,7 +152,7 @@ class Guard:
             case Append() | Heartbeat() | Install():
                 return self._from_leader(message, now)
             case AppendReply():
-                return self._append_reply(sender, message)
+                return self._append_reply(sender, message, now)
             case PreVoteRequest():
                 return [self._pre_vote_request(message, now)]
             case PreVoteReply():
@@ -223,7 +224,7 @@ class Guard:
             Reply(AppendReply(message.term, held + 1, True, True)),
         ]
 
-    def _append_reply(self, sender: str, message: AppendReply) -> list[Action]:
+    def _append_reply(self, sender: str, message: AppendReply, now: int) -> list[Action]:
         view = self._view
         if message.term != view.term or not view.is_leader:
             return self._drop("S1")  # S1: an answer to an older leadership
@@ -235,7 +236,11 @@ class Guard:
         self._heard[sender] = max(self._heard.get(sender, _LONG_AGO), message.sent)
         if message.success:
             self._matched[sender] = max(self._matched.get(sender, 0), message.next_index - 1)
-        if message.reset and (beyond or message.next_index < 2):
+        elif message.reset:
+            if message.sent < self._rewound.get(sender, _LONG_AGO):
+                # L5: it refuses what was sent before we went back for it. Going back each time snowballs.
+                return [*self._drop("L5"), Deliver(replace(message, next_index=0, reset=False))]
+            self._rewound[sender] = now
             message = replace(message, next_index=max(2, min(message.next_index, view.last_index + 1)))
         return [Deliver(message)]
 
@@ -310,10 +315,17 @@ class Guard:
         """Up to where the log of `node_id` is known to be ours."""
         return self._matched.get(node_id, 0)
 
+    def forget(self, node_id: str) -> None:
+        """It is no member any more; if it comes back it begins with nothing."""
+        self._heard.pop(node_id, None)
+        self._matched.pop(node_id, None)
+        self._rewound.pop(node_id, None)
+
     def leading(self) -> None:
         """We have just become leader: what older followers answered is of no use."""
         self._heard.clear()
         self._matched.clear()
+        self._rewound.clear()
 
     def _last_term(self) -> int:
         term = self._view.term_at(self._view.last_index)

@@ -23,7 +23,7 @@ async def probe(credentials: Credentials, peer: Peer) -> None:
     request = pb.RaftProbeRequest(node_id=peer.node_id, incarnation=peer.incarnation)
     async with credentials.channel(peer.addr, peer.node_id) as channel:
         try:
-            await RaftStub(channel).Probe(request, timeout=_PROBE_TIMEOUT, wait_for_ready=True)
+            await RaftStub(channel).Probe(request, timeout=_PROBE_TIMEOUT)
         except grpc.aio.AioRpcError as error:
             reason = error.details() or error.code().name.lower()
             raise FailedPrecondition(

@@ -235,6 +235,10 @@ class Core(SyncObj):  # type: ignore[misc]  # the engine has no types
         self.transferLeadership(None, lambda _, reason: reasons.append(reason))
         return reasons == [0]
 
+    def heartbeat_due(self) -> float:
+        """Of the engine's clock, seconds. Leaders only."""
+        return float(self._SyncObj__newAppendEntriesTime)
+
     @property
     def leader_id(self) -> str:
         node = self._getLeader()

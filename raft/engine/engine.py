@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from core.clock import MILLISECOND, SECOND
+from core.clock import SECOND
 from core.errors import Internal, NotLeader, PyswarmError
 from core.logs import logger
 from raft import codec
@@ -19,7 +19,7 @@ from raft.engine import translate
 from raft.engine.core import Clock, Core, Log, clock
 from raft.engine.peers import Peers
 from raft.guard import Adopt, Campaign, Deliver, Guard, Reply, Stop
-from raft.membership import check_change
+from raft.membership import Change, check_change
 from raft.messages import REGULAR, Append, AppendReply, Entry, Heartbeat, Install, Message
 from raft.storage.snapshot import install_file
 from raft.storage.state import State, ends
@@ -28,6 +28,8 @@ log = logger("raft.engine")
 _PROPOSALS_A_TURN = 256
 _HAND_OVER_WAIT = SECOND
 _HAND_OVER_POLL = 0.01
+_TICK_SLACK = 0.0005
+"""A deadline must have passed when the engine looks."""
 
 
 class Engine:
@@ -49,7 +51,7 @@ class Engine:
         self._tickets: list[tuple[int, int]] = []
         self._caught_up: set[str] = set()
         self._campaign = False
-        self._heartbeat_due = 0
+        self._nudge = False
         self._ready_at = 0
         self._hand_over_until = 0
         self._handed_over = False
@@ -124,16 +126,18 @@ class Engine:
 
     def write_proposals(self) -> None:
         self._try_hand_over()
-        if self._proposals and self._core._isLeader():
-            if self._hand_over_until:
-                return  # they wait: either the next leader takes them, or we do again
+        leader = self._core._isLeader()
+        while self._proposals and not leader:
+            self._outputs.append(ev.Refused(self._proposals.popleft().request_id, NotLeader()))
+        if self._proposals and not self._hand_over_until:  # during one they wait: for the next leader's refusal, or us
             for _ in range(min(len(self._proposals), _PROPOSALS_A_TURN)):
                 self._write(self._proposals.popleft())
-            self._peers.follow()
+            self._follow_members()
+            self._nudge = True
+        if self._nudge and leader:
             self._core.send_appends()
             self._flush(synced=False)  # they travel while our own disk writes
-        while self._proposals and not self._core._isLeader():
-            self._outputs.append(ev.Refused(self._proposals.popleft().request_id, NotLeader()))
+        self._nudge = False
         self._state.journal.sync()
         self._give()
 
@@ -152,10 +156,16 @@ class Engine:
         self._core.log.add(command, index, self._peers.term)
         self._outputs.append(ev.Written(proposal.request_id, index))
 
+    def _follow_members(self) -> None:
+        for gone in self._peers.follow():
+            self._guard.forget(gone)
+            self._caught_up.discard(gone)
+
     def apply(self, command: bytes) -> None:
         index = self._core.raftLastApplied + 1
         request_id, body = codec.decode_command(REGULAR + command)
         assert body is not None
+        self._nudge |= isinstance(body, Change)  # members may not wait a heartbeat for the news
         self._outputs.append(ev.Committed(index, request_id, body))
 
     # -- snapshots
@@ -220,8 +230,6 @@ class Engine:
             self._outputs.append(ev.SendSnapshot(receiver, self._peers.term))
         if isinstance(out, Append) and receiver in self._peers.installing:
             out = Heartbeat(out.term, out.commit_index)
-        if isinstance(out, Append | Heartbeat):
-            self._heartbeat_due = self._now() + self._timing.heartbeat
         self._queue(receiver, out)
         return True
 
@@ -268,17 +276,17 @@ class Engine:
 
     def _wait(self) -> float:
         """Seconds until something is due if nothing comes."""
-        now = self._now()
+        now = self._clock()
         if self._core._isLeader():
             alone = not self._peers.other_voters()
             if self._hand_over_until:
                 return _HAND_OVER_POLL
             if self._proposals or (alone and self._peers.committed < self._peers.last_index):
                 return 0.0
-            return min(SECOND, max(0, self._heartbeat_due - now) + MILLISECOND) / SECOND
+            return max(0.0, self._core.heartbeat_due() - now) + _TICK_SLACK
         if self._campaign:
             return 0.0
-        return min(1.0, max(0.0, self._core.election_deadline - self._clock()) + 0.001)
+        return max(0.0, self._core.election_deadline - now) + _TICK_SLACK
 
     def _handle(self, event: ev.Event) -> None:
         match event:
@@ -288,12 +296,12 @@ class Engine:
                 self._proposals.append(event)
             case ev.Connected():
                 self._peers.connect(event.node_id)
+                self._nudge = True
             case ev.Disconnected():
                 self._peers.disconnect(event.node_id)
             case ev.Confirm():
                 self._tickets.append((self._now(), event.ticket))
-                if self._core._isLeader():
-                    self._core.send_appends()
+                self._nudge = True
             case ev.HandOver():
                 self._hand_over_until, self._handed_over = self._now() + _HAND_OVER_WAIT, False
             case ev.SnapshotReady():
@@ -312,7 +320,8 @@ class Engine:
                     if isinstance(delivered, Install) and path is not None:
                         install_file(path, self._state.snapshot_path)
                     self._core.deliver(sender, translate.to_engine(delivered))
-                    self._peers.follow()
+                    self._nudge |= isinstance(delivered, AppendReply) and delivered.reset
+                    self._follow_members()
                 case Reply(reply):
                     self._queue(sender, reply)
                 case Campaign():

@@ -20,6 +20,7 @@ CLASS_NAMES = (
 )
 INSTANCE_NAMES = (
     "_SyncObj__raftElectionDeadline",
+    "_SyncObj__newAppendEntriesTime",
     "_SyncObj__raftLog",
     "_SyncObj__serializer",
     "_poller",

@@ -78,24 +78,26 @@ class Peers:
         if node_id in self._voters or node_id in self._learners:
             self._core.disconnected(node_id, node_id in self._learners)
 
-    def follow(self) -> None:
-        """Tells the engine of the members as the log now has them."""
+    def follow(self) -> frozenset[str]:
+        """Tells the engine of the members as the log now has them. Who is none any more."""
         now = self._membership.current
         if now is self._followed:
-            return
+            return frozenset()
         self._followed = now
         voters, learners = self._others(now.voters), self._others(now.learners)
-        for gone in self._learners - learners:
-            self._core.disconnected(gone, learner=True)
-        for gone in self._voters - voters:
-            self._core.disconnected(gone, learner=False)
-            self._core.remove_voter(gone)
+        for learner in self._learners - learners:
+            self._core.disconnected(learner, learner=True)
+        for voter in self._voters - voters:
+            self._core.disconnected(voter, learner=False)
+            self._core.remove_voter(voter)
+        gone = (self._voters | self._learners) - voters - learners
         new_voters, new_learners = voters - self._voters, learners - self._learners
         self._voters, self._learners = voters, learners
         for new in new_voters:
             self._core.add_voter(new)
         for new in (new_voters | new_learners) & self._linked:
             self._core.connected(new, new in learners)
+        return gone
 
     def _others(self, members: frozenset[str]) -> frozenset[str]:
         return members - {self._own_id}

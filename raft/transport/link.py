@@ -89,6 +89,7 @@ class Link:
         while True:
             self._retry.clear()
             self._session = asyncio.create_task(self._one_session())
+            self._session.add_done_callback(_look_at)
             try:
                 await asyncio.wait((self._session,))
             finally:
@@ -157,3 +158,9 @@ class Link:
                 log.warning("a manager sent what cannot be read", node=self.peer.node_id, reason=cause.message)
             case _:
                 raise cause
+
+
+def _look_at(session: "asyncio.Task[None]") -> None:
+    """However it ended: while the link is being closed nobody else asks."""
+    if not session.cancelled():
+        session.exception()

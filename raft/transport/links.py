@@ -16,12 +16,19 @@ from raft.transport.link import Link
 
 class Links:
     def __init__(
-        self, own: Peer, credentials: Credentials, post: Callable[[Event], None], removed: Callable[[], None]
+        self,
+        own: Peer,
+        credentials: Credentials,
+        post: Callable[[Event], None],
+        moved: Callable[[], None],
+        removed: Callable[[], None],
     ) -> None:
         self._own = own
         self._credentials = credentials
         self._post = post
+        self._moved = moved
         self._removed = removed
+        self._configuration = Configuration()
         self._rng = Random()
         self._links: dict[str, Link] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -29,6 +36,7 @@ class Links:
 
     def follow(self, configuration: Configuration) -> None:
         """Opens and closes links so that there is one to each other member."""
+        self._configuration = configuration
         wanted = {peer.node_id: peer for peer in configuration.peers.values() if peer.node_id != self._own.node_id}
         for node_id in self._links.keys() - wanted.keys():
             self._drop(node_id)
@@ -53,13 +61,17 @@ class Links:
         link = self._links.get(node_id)
         return None if link is None else link.channel
 
-    def moved(self, node_id: str, addr: str) -> Peer | None:
-        """Tries the address that a member itself names. The member as it is now, if that is news."""
+    def seen_at(self, node_id: str, addr: str) -> None:
+        """A member itself names this address: it is tried."""
         link = self._links.get(node_id)
-        if link is None or link.peer.addr == addr:
-            return None
-        link.renew(replace(link.peer, addr=addr))
-        return link.peer
+        if link is not None and link.peer.addr != addr:
+            link.renew(replace(link.peer, addr=addr))
+
+    def moved(self) -> list[Peer]:
+        """Members that answer at another address than the log has for them, with the new one."""
+        peers = self._configuration.peers
+        up = [(peers[node_id], link.peer.addr) for node_id, link in self._links.items() if link.up]
+        return [replace(peer, addr=addr) for peer, addr in up if peer.addr != addr]
 
     async def close(self) -> None:
         self._unsubscribe()
@@ -84,3 +96,5 @@ class Links:
 
     def _changed(self, node_id: str, up: bool) -> None:
         self._post(Connected(node_id) if up else Disconnected(node_id))
+        if up:
+            self._moved()

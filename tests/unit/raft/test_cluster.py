@@ -1,0 +1,270 @@
+"""Whole members over real gRPC, mutual TLS and disks."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from core.clock import MILLISECOND, SECOND
+from core.errors import FailedPrecondition, NoQuorum, NotLeader, PermissionDenied, UnknownOutcome
+from core.ids import new_id
+from raft import Timing, wipe
+from tests.support.managers import Cluster, Manager, cluster, until
+
+FAST = Timing(
+    election_min=300 * MILLISECOND,
+    election_max=600 * MILLISECOND,
+    heartbeat=50 * MILLISECOND,
+    check_quorum=SECOND,
+    request=2 * SECOND,
+)
+SMALL = replace(FAST, snapshot_entries=20, keep_entries=2)
+
+
+async def written(cluster: Cluster, command: bytes, *without: Manager) -> None:
+    """Proposes to whoever leads until it is taken, as a client would: again with the same request id."""
+    request_id = new_id().encode()
+    async with asyncio.timeout(15):
+        while True:
+            leader = await cluster.leader(*without)
+            try:
+                await leader.raft.propose(command, request_id)
+                return
+            except (NotLeader, NoQuorum, UnknownOutcome):
+                await asyncio.sleep(0.05)
+
+
+async def everywhere(managers: list[Manager], command: bytes) -> None:
+    await until(lambda: all(command in manager.notebook.commands for manager in managers))
+
+
+async def test_a_single_manager_leads_at_once_and_takes_writes(tmp_path: Path) -> None:
+    async with cluster(tmp_path, 1) as made:
+        (manager,) = made.managers
+        assert await manager.propose(b"one") < await manager.propose(b"two")
+        await manager.raft.read_barrier()
+        assert manager.notebook.commands == [b"one", b"two"]
+        assert [(m.node_id, m.reachable, m.leader) for m in manager.raft.members()] == [(manager.id, True, True)]
+
+
+async def test_RFT_01_leader_dies_and_writes_go_on(tmp_path: Path) -> None:
+    async with cluster(tmp_path, 3, FAST) as made:
+        first = await made.leader()
+        await written(made, b"before")
+        await first.kill()
+        await written(made, b"after", first)
+        await first.start()
+        await everywhere(made.managers, b"after")
+        assert all(manager.notebook.commands == [b"before", b"after"] for manager in made.managers)
+
+
+async def test_RFT_01_follower_dies_and_writes_go_on(tmp_path: Path) -> None:
+    async with cluster(tmp_path, 3, FAST) as made:
+        leader = await made.leader()
+        follower = next(manager for manager in made.managers if manager is not leader)
+        await follower.kill()
+        await written(made, b"without it", follower)
+        await follower.start()
+        await everywhere(made.managers, b"without it")
+
+
+async def test_RFT_01_without_a_quorum_writes_fail_and_one_that_returns_mends_it(tmp_path: Path) -> None:
+    async with cluster(tmp_path, 5, FAST) as made:
+        leader = await made.leader()
+        dead = [manager for manager in made.managers if manager is not leader][:3]
+        for manager in dead:
+            await manager.kill()
+        with pytest.raises(UnknownOutcome, match="2 of 5 managers can be reached"):
+            await leader.propose(b"in doubt")
+        with pytest.raises(NoQuorum, match="2 of 5 managers can be reached and 3 are needed"):
+            await leader.propose(b"refused")
+        await dead[0].start()
+        await written(made, b"again", *dead[1:])
+        survivors = [manager for manager in made.managers if manager not in dead[1:]]
+        await everywhere(survivors, b"again")
+        assert all(b"refused" not in manager.notebook.commands for manager in survivors)
+
+
+async def test_RFT_02_joining_twice_adds_no_member_and_moves_it(tmp_path: Path) -> None:
+    async with cluster(tmp_path, 3, FAST) as made:
+        leader = await made.leader()
+        follower = next(manager for manager in made.managers if manager is not leader)
+        await follower.raft.join(leader.addr)
+        assert len(leader.raft.members()) == 3
+        await follower.stop()
+        before = follower.addr
+        await follower.start(keep_addr=False)
+        assert follower.addr != before
+        await follower.raft.join(leader.addr)
+        member = {m.node_id: m for m in leader.raft.members()}[follower.id]
+        assert (member.addr, len(leader.raft.members())) == (follower.addr, 3)
+
+
+async def test_RFT_02_a_manager_that_comes_back_at_another_address_is_found_by_itself(tmp_path: Path) -> None:
+    async with cluster(tmp_path, 3, FAST) as made:
+        leader = await made.leader()
+        follower = next(manager for manager in made.managers if manager is not leader)
+        await follower.stop()
+        await follower.start(keep_addr=False)
+        await until(lambda: follower.addr in {m.addr for m in leader.raft.members()})
+        await written(made, b"found")
+        await everywhere(made.managers, b"found")
+        assert all(follower.addr in {m.addr for m in manager.raft.members()} for manager in made.managers)
+
+
+async def test_RFT_02_an_address_that_cannot_be_dialled_back_is_refused(tmp_path: Path) -> None:
+    async with cluster(tmp_path, 1, FAST) as made:
+        stranger = Manager(made.authority, tmp_path, FAST)
+        await stranger.start()
+        try:
+            own = stranger.raft.own
+            stranger.raft.own = replace(own, addr="127.0.0.1:1")
+            with pytest.raises(FailedPrecondition, match=r"cannot reach manager .* at 127\.0\.0\.1:1.*open that port"):
+                await stranger.raft.join(made.managers[0].addr)
+            other = made.managers[0].addr
+            stranger.raft.own = replace(own, addr=other)
+            with pytest.raises(FailedPrecondition, match=f"cannot reach manager .* at {other}"):
+                await stranger.raft.join(other)
+            assert len(made.managers[0].raft.members()) == 1
+            stranger.raft.own = own
+            assert len(await stranger.raft.join(other)) == 2
+        finally:
+            await stranger.stop()
+
+
+async def test_RFT_03_all_restart_together_with_the_same_data_and_one_leader(tmp_path: Path) -> None:
+    async with cluster(tmp_path, 3, FAST) as made:
+        for number in range(30):
+            await written(made, b"%d" % number)
+        await asyncio.gather(*(manager.kill() for manager in made.managers))
+        await asyncio.gather(*(manager.start() for manager in made.managers))
+        await written(made, b"after")
+        await everywhere(made.managers, b"after")
+        expected = [b"%d" % number for number in range(30)] + [b"after"]
+        assert all(manager.notebook.commands == expected for manager in made.managers)
+        assert sum(manager.leadership.is_leader for manager in made.managers) == 1
+
+
+async def test_RFT_03_restart_one_after_the_other(tmp_path: Path) -> None:
+    async with cluster(tmp_path, 3, FAST) as made:
+        for number, manager in enumerate(made.managers):
+            await written(made, b"%d" % number)
+            await manager.stop()
+            await manager.start()
+        await written(made, b"after")
+        await everywhere(made.managers, b"after")
+        assert all(manager.notebook.commands == [b"0", b"1", b"2", b"after"] for manager in made.managers)
+
+
+async def test_RFT_04_wiped_state_cannot_come_back_under_the_old_membership(tmp_path: Path) -> None:
+    async with cluster(tmp_path, 3, FAST) as made:
+        leader = await made.leader()
+        victim = next(manager for manager in made.managers if manager is not leader)
+        await victim.stop()
+        wipe(victim.folder)
+        await victim.start()
+        with pytest.raises(FailedPrecondition, match="its own was lost; demote it, then promote it again"):
+            await victim.raft.join(leader.addr)
+        assert victim.notebook.commands == []
+        await leader.raft.remove_member(victim.id)
+        await victim.raft.join(leader.addr)
+        await written(made, b"back")
+        await everywhere(made.managers, b"back")
+
+
+async def test_RFT_06_who_was_away_for_long_gets_a_snapshot_and_so_does_a_late_joiner(tmp_path: Path) -> None:
+    async with cluster(tmp_path, 3, SMALL) as made:
+        leader = await made.leader()
+        away = next(manager for manager in made.managers if manager is not leader)
+        await away.kill()
+        for number in range(60):
+            await written(made, b"%d" % number, away)
+        await until(lambda: leader.raft._engine._state.journal.entries[0].idx > 20)
+        await away.start()
+        await everywhere([away], b"59")
+        await made.grow(1)
+        await everywhere(made.managers, b"59")
+        assert all(manager.notebook.commands == leader.notebook.commands for manager in made.managers)
+        assert {m.node_id for m in made.managers[-1].raft.members()} == {manager.id for manager in made.managers}
+        for manager in made.managers:
+            await manager.kill()
+        await asyncio.gather(*(manager.start() for manager in made.managers))
+        await written(made, b"end")
+        await everywhere(made.managers, b"end")
+        assert all(manager.notebook.commands == leader.notebook.commands for manager in made.managers)
+
+
+async def test_a_removed_manager_is_told_and_refused(tmp_path: Path) -> None:
+    async with cluster(tmp_path, 3, FAST) as made:
+        leader = await made.leader()
+        victim = next(manager for manager in made.managers if manager is not leader)
+        await leader.raft.remove_member(victim.id)
+        assert len(leader.raft.members()) == 2
+        await asyncio.wait_for(victim.raft.removed.wait(), 10)
+        with pytest.raises(PermissionDenied, match="cannot come back with its old state"):
+            await victim.raft.join(leader.addr)
+        await victim.stop()
+        wipe(victim.folder)
+        await victim.start()
+        assert len(await victim.raft.join(leader.addr)) == 3
+
+
+async def test_ROL_01_removing_one_too_many_is_refused_with_the_reason(tmp_path: Path) -> None:
+    async with cluster(tmp_path, 3, FAST) as made:
+        leader = await made.leader()
+        dead, alive = (manager for manager in made.managers if manager is not leader)
+        await dead.kill()
+        await until(lambda: sum(m.reachable for m in leader.raft.members()) == 2)
+        with pytest.raises(FailedPrecondition, match="would lose its quorum: only 1 of the 2 remaining"):
+            await leader.raft.remove_member(alive.id)
+        await leader.raft.remove_member(dead.id)
+        await leader.raft.remove_member(alive.id)
+        with pytest.raises(FailedPrecondition, match="the last manager cannot be removed"):
+            await leader.raft.remove_member(leader.id)
+        await written(made, b"alone", dead, alive)
+
+
+async def test_ROL_01_a_leader_asked_to_remove_itself_hands_over_first(tmp_path: Path) -> None:
+    async with cluster(tmp_path, 3, FAST) as made:
+        first = await made.leader()
+        with pytest.raises(NotLeader):
+            await first.raft.remove_member(first.id)
+        second = await made.leader(first)
+        await second.raft.remove_member(first.id)
+        assert first.id not in {m.node_id for m in second.raft.members()}
+        await asyncio.wait_for(first.raft.removed.wait(), 10)
+
+
+async def test_a_stopped_leader_hands_over_and_writes_go_on(tmp_path: Path) -> None:
+    async with cluster(tmp_path, 3, FAST) as made:
+        first = await made.leader()
+        term = first.leadership.term
+        await first.stop()
+        second = await made.leader(first)
+        assert second.leadership.term == term + 1
+        await written(made, b"after", first)
+
+
+async def test_a_retry_with_the_same_request_id_is_applied_once(tmp_path: Path) -> None:
+    async with cluster(tmp_path, 3, FAST) as made:
+        first = await made.leader()
+        index = await first.raft.propose(b"once", b"request")
+        assert await first.raft.propose(b"once", b"request") == index
+        await first.raft.transfer_leadership()
+        second = await made.leader(first)
+        assert await second.raft.propose(b"once", b"request") == index
+        await written(made, b"end")
+        await everywhere(made.managers, b"end")
+        assert all(manager.notebook.commands == [b"once", b"end"] for manager in made.managers)
+
+
+async def test_followers_name_the_leader(tmp_path: Path) -> None:
+    async with cluster(tmp_path, 3, FAST) as made:
+        leader = await made.leader()
+        follower = next(manager for manager in made.managers if manager is not leader)
+        await until(lambda: follower.leadership.leader_id == leader.id)
+        with pytest.raises(NotLeader, match=f"ask {leader.addr}"):
+            await follower.propose(b"here")
+        with pytest.raises(NotLeader, match=f"ask {leader.addr}"):
+            await follower.raft.read_barrier()

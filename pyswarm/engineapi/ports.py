@@ -1,63 +1,25 @@
 """What the API needs of the node it speaks for; the roof hands in the real ones."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from core.errors import Unavailable
-from core.model import (
-    Availability,
-    Cluster,
-    ClusterSpec,
-    LogLine,
-    LogOptions,
-    Node,
-    NodeSpec,
-    Service,
-    ServiceSpec,
-    Task,
-)
+from core.model import Availability, ClusterSpec
+from manager.control.api import ControlApi
 
-Filters = Mapping[str, Sequence[str]]
-
-
-class ControlApi(Protocol):
-    """The cluster, as its leader answers for it."""
-
-    async def get_cluster(self) -> Cluster: ...
-
-    async def update_cluster(
-        self, version: int, spec: ClusterSpec, rotate_worker_token: bool, rotate_manager_token: bool
-    ) -> Cluster: ...
-
-    async def list_nodes(self, filters: Filters) -> list[Node]: ...
-
-    async def get_node(self, ref: str) -> Node: ...
-
-    async def update_node(self, node_id: str, version: int, spec: NodeSpec) -> Node: ...
-
-    async def remove_node(self, ref: str, force: bool) -> None: ...
-
-    async def create_service(self, spec: ServiceSpec, request_id: bytes) -> Service: ...
-
-    async def list_services(self, filters: Filters) -> list[tuple[Service, int, int]]: ...
-
-    async def get_service(self, ref: str) -> Service: ...
-
-    async def update_service(self, service_id: str, version: int, spec: ServiceSpec) -> Service: ...
-
-    async def rollback_service(self, service_id: str, version: int) -> Service: ...
-
-    async def remove_service(self, ref: str) -> None: ...
-
-    async def list_tasks(self, filters: Filters) -> list[Task]: ...
-
-    async def get_task(self, ref: str) -> Task: ...
-
-    def logs(
-        self, service_refs: Sequence[str], task_refs: Sequence[str], options: LogOptions
-    ) -> AsyncIterator[LogLine]: ...
-
+__all__ = [
+    "AlreadyInSwarm",
+    "ControlApi",
+    "InitRequest",
+    "JoinRequest",
+    "LocalNode",
+    "LocalState",
+    "ManagerPeer",
+    "NodeApi",
+    "NotInSwarm",
+    "NotManager",
+]
 
 LocalState = Literal["inactive", "pending", "active", "error", "locked"]
 

@@ -6,7 +6,8 @@ from typing import Any, NoReturn
 from aiohttp import web
 
 from core.errors import InvalidArgument
-from pyswarm.engineapi.ports import ControlApi, Filters, NodeApi
+from manager.control.api import Filters
+from pyswarm.engineapi.ports import ControlApi, NodeApi
 
 MAX_BODY = 1 << 20
 """Bytes. No spec comes near it, and a spec must fit into one entry of the log."""

@@ -30,6 +30,7 @@ OTHER_KEYS = {
     "tasks.Status.ContainerStatus": "recorded before the container was made",
 }
 LONGER_TEXTS = {
+    "services.message": "pyswarm adds what a name may look like",
     "networks.message": "pyswarm adds that it has no user-defined networks yet",
 }
 

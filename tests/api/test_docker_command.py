@@ -1,19 +1,21 @@
 """The real docker command drives pyswarm's API, over a cluster in memory."""
 
+import re
+
 import pytest
 
 from core.model import Availability, LogLine, RestartCondition, RestartPolicy, Role
 from tests.support.docker_cli import DockerCli
-from tests.support.fake_control import START, FakeControl
-from tests.support.fake_node import DIGEST, FakeNode
+from tests.support.fake_node import FakeNode
+from tests.support.memory_cluster import START, MemoryCluster
 
 
 @pytest.fixture
-async def cluster(docker: DockerCli, node: FakeNode) -> FakeControl:
+async def cluster(docker: DockerCli, node: FakeNode) -> MemoryCluster:
     """A manager `vm` and a worker `vm2`."""
     await docker("swarm", "init", "--advertise-addr", "10.231.0.1")
-    node.control().add_node("vm2")
-    return node.control()
+    await node.cluster.add_node("vm2")
+    return node.cluster
 
 
 async def test_version_names_both_sides(docker):
@@ -28,7 +30,8 @@ async def test_init_prints_how_to_join_and_can_be_done_once(docker, node):
     )
     node_id = node.local.node_id
     assert f"Swarm initialized: current node ({node_id}) is now a manager." in first.lines
-    assert f"docker swarm join --token SWMTKN-1-{DIGEST}-{'w' * 25} 10.231.0.1:2377" in first.lines
+    token = node.cluster.cluster.root_ca.worker_token
+    assert f"docker swarm join --token {token} 10.231.0.1:2377" in first.lines
     (asked,) = node.asked
     assert (asked.advertise_addr, asked.listen_addr) == ("eth0", "0.0.0.0:2400")
     assert asked.availability is Availability.DRAIN
@@ -45,12 +48,12 @@ async def test_cluster_settings_are_set_at_init_and_changed_later(docker, node):
         "--snapshot-interval=9000",
     )
     await docker("swarm", "init", *settings)
-    spec = node.control().cluster.spec
+    spec = node.cluster.cluster.spec
     assert (spec.node_cert_expiry, spec.heartbeat_period) == (2000 * 3600 * 10**9, 6 * 10**9)
     assert (spec.task_history_limit, spec.snapshot_interval) == (6, 9000)
     await docker("swarm", "update", "--dispatcher-heartbeat=3s")
-    assert node.control().cluster.spec.heartbeat_period == 3 * 10**9
-    assert node.control().cluster.spec.task_history_limit == 6
+    assert node.cluster.cluster.spec.heartbeat_period == 3 * 10**9
+    assert node.cluster.cluster.spec.task_history_limit == 6
 
 
 async def test_join_tokens_are_shown_and_rotated(docker, cluster):
@@ -181,6 +184,12 @@ async def test_a_service_is_scaled_updated_rolled_back_and_removed(docker, clust
     assert cluster.services == {}
 
 
+async def test_a_service_without_a_name_is_given_one(docker, cluster):
+    await docker("service", "create", "-d", "busybox")
+    (name,) = (await docker("service", "ls", "--format", "{{.Name}}")).lines
+    assert re.fullmatch(r"[a-z]+_[a-z]+_\d+", name)
+
+
 async def test_global_services_run_once_on_every_node(docker, cluster):
     created = await docker("service", "create", "--name", "agent", "--mode", "global", "busybox")
     assert "overall progress: 2 out of 2 tasks" in created.lines
@@ -210,9 +219,8 @@ async def test_logs_go_to_the_stream_that_they_were_written_to(docker, cluster):
         (["--network", "nosuch"], "network nosuch not found (pyswarm does not have user-defined networks yet"),
         (["--secret", "nosuch"], "secret not found: nosuch"),
         (["--mode", "replicated-job"], "Mode.ReplicatedJob: pyswarm does not run jobs yet"),
-        (["--publish", "53:53/udp"], "Protocol: 'udp' is not one that pyswarm supports"),
-        (["--endpoint-mode", "dnsrr"], "EndpointSpec.Mode: 'dnsrr' is not one that pyswarm supports"),
-        (["--update-failure-action", "rollback"], "UpdateConfig.FailureAction: 'rollback' is not one"),
+        (["--update-monitor", "7s"], "UpdateConfig.Monitor other than 5s is not supported"),
+        (["--update-max-failure-ratio", "0.5"], "UpdateConfig.MaxFailureRatio is not supported"),
         (["--replicas-max-per-node", "1"], "TaskTemplate.Placement.MaxReplicas is not supported"),
         (["--placement-pref", "spread=node.labels.a"], "TaskTemplate.Placement.Preferences is not supported"),
         (["--log-driver", "none"], "TaskTemplate.LogDriver is not supported"),

@@ -246,7 +246,7 @@ async def test_tokens_can_be_rotated_but_managers_not_locked(session, manager):
 
 async def test_a_client_that_hangs_up_does_not_stop_a_change_half_way(session, manager):
     asked, go_on, done = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    create = manager.cluster.create_service
+    create = manager.cluster.control.create_service
 
     async def slow(spec, request_id):
         asked.set()
@@ -255,7 +255,7 @@ async def test_a_client_that_hangs_up_does_not_stop_a_change_half_way(session, m
         done.set()
         return service
 
-    manager.cluster.create_service = slow
+    manager.cluster.control.create_service = slow
     request = asyncio.create_task(session.post(f"{BASE}/services/create", json=SPEC))
     await asked.wait()
     request.cancel()

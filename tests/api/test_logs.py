@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from core import errors
-from core.model import LogLine, ServiceSpec
+from core.model import LogLine
 from pyswarm.engineapi.ports import InitRequest
 from tests.support.fake_node import FakeNode
 
@@ -16,7 +16,7 @@ BASE = "http://docker/v1.44"
 async def manager(node: FakeNode) -> FakeNode:
     """With one service `web` of one task."""
     await node.init(InitRequest())
-    await node.control().create_service(ServiceSpec(name="web"), b"")
+    await node.cluster.run("web")
     return node
 
 

@@ -18,7 +18,7 @@ from tests.support.fake_node import FakeNode
 @pytest.fixture
 async def manager(node: FakeNode) -> FakeNode:
     await node.init(InitRequest())
-    node.control().add_node("vm2")
+    await node.cluster.add_node("vm2")
     return node
 
 
@@ -36,7 +36,7 @@ def with_docker_py(session, socket_path):
 async def test_docker_py_forms_a_cluster(with_docker_py, node):
     def story(client):
         assert client.swarm.init(advertise_addr="eth0", task_history_retention_limit=3) == node.local.node_id
-        cluster = node.control()
+        cluster = node.cluster
         assert cluster.cluster.spec.task_history_limit == 3
         swarm = client.swarm
         before = cluster.cluster.root_ca.worker_token
@@ -64,7 +64,7 @@ async def test_docker_py_runs_a_service(with_docker_py, manager):
             update_config=UpdateConfig(parallelism=2, order="start-first", failure_action="pause"),
             endpoint_spec=EndpointSpec(ports={8080: 80}),
         )
-        spec = manager.control().services[service.id].spec
+        spec = manager.cluster.services[service.id].spec
         assert (spec.mode, spec.replicas, spec.update.order) == (Mode.REPLICATED, 2, UpdateOrder.START_FIRST)
         assert spec.task.container.mounts[0].type is MountType.VOLUME
         assert spec.endpoint.ports[0].published_port == 8080
@@ -75,8 +75,8 @@ async def test_docker_py_runs_a_service(with_docker_py, manager):
         (found,) = client.services.list(filters={"name": "web"}, status=True)
         assert found.attrs["Spec"]["Labels"] == {"a": "b"}
         assert found.attrs["ServiceStatus"]["RunningTasks"] == len(found.tasks())
-        task = next(iter(manager.control().tasks.values()))
-        manager.control().lines = [LogLine(task.service_id, task.node_id, task.id, 0, False, b"hello\n")]
+        task = next(iter(manager.cluster.tasks.values()))
+        manager.cluster.lines = [LogLine(task.service_id, task.node_id, task.id, 0, False, b"hello\n")]
         assert b"".join(found.logs(stdout=True)) == b"hello\n"
         assert found.remove()
         with pytest.raises(NotFound, match="service web not found"):
@@ -87,7 +87,7 @@ async def test_docker_py_runs_a_service(with_docker_py, manager):
 
 async def test_docker_py_makes_a_global_service(with_docker_py, manager):
     await with_docker_py(lambda client: client.services.create("busybox", name="agent", mode=ServiceMode("global")))
-    (service,) = manager.control().services.values()
+    (service,) = manager.cluster.services.values()
     assert service.spec.mode is Mode.GLOBAL
 
 
@@ -95,7 +95,7 @@ async def test_docker_py_manages_nodes(with_docker_py, manager):
     def story(client):
         (worker,) = client.nodes.list(filters={"role": "worker"})
         assert worker.update({"Role": "manager", "Availability": "active", "Labels": {"a": "b"}})
-        assert manager.control().nodes[worker.id].spec.role is Role.MANAGER
+        assert manager.cluster.nodes[worker.id].spec.role is Role.MANAGER
         with pytest.raises(APIError, match="must be demoted"):
             client.api.remove_node(worker.id, force=True)
 

@@ -11,6 +11,7 @@ from tests.api.replay import Replay, read_transcript
 from tests.support.fake_node import FakeNode
 
 NODE_2 = "xsfe3alp8b4n9mwcfpdyuppc3"
+FULL = "n3mcatlru0sb3p1kk097k6oom"
 S1 = "t65s9itzz22hytewjpqtetq7t"
 FRAME = re.compile(
     rb"(?P<stream>[\1\2])\0{6}.(?P<second>[\d:T-]{19})\.(?P<fraction>\d{9})Z "
@@ -31,7 +32,7 @@ async def play(replay: Replay, *names: str) -> None:
 
 async def form_cluster(replay: Replay, node: FakeNode) -> None:
     await play(replay, "node-ls-noswarm", "swarm-init", "swarm-init-again", "join-token-worker-q", "join-token-rotate")
-    node.control().add_node("vm")
+    await node.cluster.add_node("vm")
     await play(replay, "node-ls", "node-ls-label", "node-inspect-nx", "node-update")
 
 
@@ -39,6 +40,17 @@ async def change(replay: Replay, path: str, **keys: object) -> None:
     """Updates the object at `path`: its spec as it is, with `keys` replaced."""
     shown = await replay.ask("GET", path)
     await replay.ask("POST", f"{path}/update?version={shown['Version']['Index']}", {**shown["Spec"], **keys})
+
+
+async def publish(replay: Replay, name: str, port: int) -> None:
+    """Makes the service that the transcripts know as FULL."""
+    template = {"ContainerSpec": {"Image": "busybox"}}
+    spec = {
+        "Name": name,
+        "TaskTemplate": template,
+        "EndpointSpec": {"Ports": [{"TargetPort": 80, "PublishedPort": port}]},
+    }
+    replay.comparator.ours[FULL] = (await replay.ask("POST", "/services/create", spec))["ID"]
 
 
 async def test_a_manager_answers_about_its_cluster_and_nodes_as_dockerd(replay, node):
@@ -55,12 +67,14 @@ async def test_a_manager_answers_about_services_and_tasks_as_dockerd(replay, nod
     (create_s0,) = [line for line in read_transcript("svc-minimal-dup") if "create" in line.get("path", "")]
     await replay.ask("POST", "/services/create", create_s0["request"])
     await play(replay, "svc-minimal-dup", "svc-badname", "svc-noimg", "svc-replicated-progress", "svc-global")
-    await play(replay, "svc-env-file-quiet", "svc-badmount", "service-ls", "service-ls-filter")
+    await play(replay, "svc-env-file-quiet", "svc-dnsrr-ingress-bad", "service-ls", "service-ls-filter")
     await play(replay, "service-ps", "service-ps-nx", "service-ps-name", "inspect-type-service")
-    node.control().lines = recorded_lines(replay)
+    node.cluster.lines = recorded_lines(replay)
     await play(replay, "logs-tail", "scale")
     await change(replay, f"/services/{S1}", Mode={"Replicated": {"Replicas": 3}})
     await play(replay, "update", "update-nx", "update-mode", "rm-nx", "rm-many")
+    await publish(replay, "full", 8081)
+    await play(replay, "svc-portconflict")
 
 
 async def test_a_manager_says_as_dockerd_what_is_not_there(replay):

@@ -1,19 +1,13 @@
-"""A node whose cluster is a FakeControl."""
+"""A node whose cluster is in memory."""
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from functools import cache
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
-
 from core.errors import Unavailable
-from core.model import Cluster, Role, RootCA
+from core.ids import new_id
+from manager.ca import new_cluster
+from manager.control import ControlApi
 from pyswarm.engineapi.ports import (
     AlreadyInSwarm,
     InitRequest,
@@ -23,9 +17,8 @@ from pyswarm.engineapi.ports import (
     NotInSwarm,
     NotManager,
 )
-from tests.support.fake_control import FakeControl
+from tests.support.memory_cluster import START, MemoryCluster
 
-DIGEST = "6" * 50
 ENGINE_INFO = {"ID": "ENGINE", "Name": "vm", "ServerVersion": "20.10.24", "OSType": "linux", "NCPU": 2}
 
 
@@ -33,7 +26,7 @@ class FakeNode:
     """In no cluster at first. `init` makes one of this node alone; `join` makes it a worker elsewhere."""
 
     def __init__(self) -> None:
-        self.cluster: FakeControl | None = None
+        self.cluster: MemoryCluster | None = None
         self.local = LocalNode()
         self.engine: Mapping[str, Any] = ENGINE_INFO
         self.asked: list[object] = []
@@ -41,9 +34,8 @@ class FakeNode:
     async def init(self, request: InitRequest) -> str:
         self.asked.append(request)
         self._check_free()
-        tokens = f"SWMTKN-1-{DIGEST}-{'w' * 25}", f"SWMTKN-1-{DIGEST}-{'m' * 25}"
-        self.cluster = FakeControl(Cluster(spec=request.spec, root_ca=RootCA(root_pem(), b"", *tokens)))
-        node = self.cluster.add_node("vm", Role.MANAGER, leader=True)
+        self.cluster = MemoryCluster()
+        node = await self.cluster.found(new_cluster(START, new_id, request.spec), "vm")
         self.local = LocalNode(node.id, node.status.addr, "active", is_manager=True)
         return node.id
 
@@ -67,14 +59,13 @@ class FakeNode:
     def status(self) -> LocalNode:
         if self.cluster is None:
             return self.local
-        managers = [node for node in self.cluster.nodes.values() if node.manager]
-        peers = tuple(ManagerPeer(node.id, node.manager.addr) for node in managers)
+        peers = tuple(ManagerPeer(member.node_id, member.addr) for member in self.cluster.members())
         return replace(self.local, remote_managers=peers)
 
-    def control(self) -> FakeControl:
+    def control(self) -> ControlApi:
         if self.cluster is None:
             raise NotManager(in_swarm=self.local.state == "active")
-        return self.cluster
+        return self.cluster.control
 
     async def engine_info(self) -> Mapping[str, Any]:
         return self.engine
@@ -82,14 +73,3 @@ class FakeNode:
     def _check_free(self) -> None:
         if self.local.state != "inactive":
             raise AlreadyInSwarm
-
-
-@cache
-def root_pem() -> bytes:
-    """A self-signed root certificate."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "swarm-ca")])
-    begin = datetime(2026, 1, 1, tzinfo=UTC)
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    builder = builder.serial_number(1).not_valid_before(begin).not_valid_after(begin + timedelta(days=7300))
-    return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)

@@ -5,9 +5,9 @@ import hashlib
 from aiohttp import web
 
 from core.ids import ID_LENGTH, base36
+from manager.control.api import Filters
 from pyswarm.engineapi.answer import answer
 from pyswarm.engineapi.errors import ApiError
-from pyswarm.engineapi.ports import Filters
 from pyswarm.engineapi.request import NODE, filters
 from pyswarm.engineapi.wire.json_types import Json
 from pyswarm.engineapi.wire.times import ZERO_TIME

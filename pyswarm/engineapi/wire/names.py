@@ -34,8 +34,6 @@ MOUNT_TYPES = _by_word(MountType)
 PUBLISH_MODES = _by_word(PublishMode)
 RESTART_CONDITIONS = _by_word(RestartCondition)
 UPDATE_ORDERS = _by_word(UpdateOrder)
-
-# The model knows more of these than the cluster can do yet; what is not listed is refused.
-PROTOCOLS = _by_word([Protocol.TCP])
-ENDPOINT_MODES = _by_word([EndpointMode.VIP])
-FAILURE_ACTIONS = _by_word([FailureAction.PAUSE])
+PROTOCOLS = _by_word(Protocol)
+ENDPOINT_MODES = _by_word(EndpointMode)
+FAILURE_ACTIONS = _by_word(FailureAction)

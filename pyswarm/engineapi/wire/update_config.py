@@ -11,7 +11,7 @@ from pyswarm.engineapi.wire.names import FAILURE_ACTIONS, UPDATE_ORDERS, word
 
 
 def read_update_config(fields: Fields | None) -> UpdateConfig | None:
-    """Raises InvalidArgument for a way to judge updates other than Docker's default: there is no other yet."""
+    """Raises InvalidArgument for a way to judge an update other than Docker's default: there is no other yet."""
     if fields is None:
         return None
     config = UpdateConfig(

@@ -5,12 +5,15 @@ from hypothesis import strategies as st
 from core.model import (
     BindOptions,
     ContainerSpec,
+    EndpointMode,
     EndpointSpec,
+    FailureAction,
     Mount,
     MountType,
     Placement,
     Platform,
     PortConfig,
+    Protocol,
     PublishMode,
     ResourceRequirements,
     Resources,
@@ -75,14 +78,17 @@ TASKS = st.builds(
 PORTS = st.builds(
     PortConfig,
     name=TEXT,
+    protocol=st.sampled_from(Protocol),
     target_port=st.integers(0, 65535),
     published_port=st.integers(0, 65535),
     publish_mode=st.sampled_from(PublishMode),
 )
+ENDPOINTS = st.builds(EndpointSpec, st.sampled_from(EndpointMode), st.lists(PORTS, max_size=2).map(tuple))
 UPDATES = st.builds(
     UpdateConfig,
     parallelism=NANOSECONDS,
     delay=NANOSECONDS,
+    failure_action=st.sampled_from(FailureAction),
     monitor=st.sampled_from([None, 0, 5 * 10**9]),
     order=st.sampled_from(UpdateOrder),
 )
@@ -96,7 +102,8 @@ def service_specs() -> st.SearchStrategy[ServiceSpec]:
         "task": TASKS,
         "update": st.none() | UPDATES,
         "rollback": st.none() | st.just(ROLLBACK),
-        "endpoint": st.none() | st.builds(EndpointSpec, ports=st.lists(PORTS, max_size=2).map(tuple)),
+        "endpoint": st.none()
+        | st.builds(EndpointSpec, mode=st.sampled_from(EndpointMode), ports=st.lists(PORTS, max_size=2).map(tuple)),
     }
     replicated = st.builds(ServiceSpec, mode=st.just(ServiceMode.REPLICATED), replicas=NANOSECONDS, **shared)
     everywhere = st.builds(ServiceSpec, mode=st.just(ServiceMode.GLOBAL), replicas=st.none(), **shared)

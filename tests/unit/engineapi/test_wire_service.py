@@ -150,10 +150,6 @@ def test_what_the_docker_command_sends_is_shown_as_dockerd_shows_it():
         ("Networks", [{"Target": "net"}]),
         ("Mode.ReplicatedJob", {"MaxConcurrent": 2}),
         ("Mode.GlobalJob", {}),
-        ("EndpointSpec.Mode", "dnsrr"),
-        ("EndpointSpec.Ports", [{"Protocol": "udp", "TargetPort": 53}]),
-        ("EndpointSpec.Ports", [{"Protocol": "sctp", "TargetPort": 53}]),
-        ("UpdateConfig", {"FailureAction": "rollback"}),
         ("UpdateConfig", {"Monitor": 1}),
         ("UpdateConfig", {"MaxFailureRatio": 0.1}),
         ("RollbackConfig", {"Parallelism": 1, "Delay": 1}),
@@ -203,6 +199,8 @@ def test_clients_that_write_keys_in_lower_case_are_understood():
         ({"TaskTemplate": {}}, "TaskTemplate.ContainerSpec must be given"),
         (with_key("Mode", {"Replicated": {}, "Global": {}}), "must specify only one service mode"),
         (with_key("EndpointSpec.Ports", [{"TargetPort": 65536}]), "between 0 and 65535"),
+        (with_key("EndpointSpec.Ports", [{"Protocol": "quic"}]), "Protocol: 'quic' is not one that pyswarm supports"),
+        (with_key("EndpointSpec.Mode", "nosuch"), "EndpointSpec.Mode: 'nosuch' is not one"),
     ],
 )
 def test_what_is_wrong_is_said(body, message):

@@ -1,0 +1,154 @@
+"""The real control API over a cluster in memory that settles at once: tasks run as soon as they are made.
+
+Store, writes, validation, filters and ports are the product's own. What takes time there is played: the log (every
+proposal is committed), the orchestrators with the agents (InstantTasks) and role changes.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
+
+from core.clock import SECOND, ManualClock
+from core.ids import new_id
+from core.model import (
+    Cluster,
+    ContainerSpec,
+    LogLine,
+    LogOptions,
+    Node,
+    NodeDescription,
+    NodeSpec,
+    NodeState,
+    NodeStatus,
+    Platform,
+    Plugin,
+    Resources,
+    Role,
+    Service,
+    ServiceSpec,
+    Task,
+    TaskSpec,
+)
+from manager.allocator import Allocator
+from manager.control import Control
+from manager.leader import Turns
+from manager.replicator import Replicator
+from manager.store import Commit, Event, Store, encode_entry
+from raft import Member
+from tests.support.instant_tasks import InstantTasks
+from tests.support.one_manager import LoneConsensus
+
+START = 1_795_244_780 * SECOND
+DESCRIPTION = NodeDescription(
+    platform=Platform("x86_64", "linux"),
+    resources=Resources(2 * 10**9, 25_276_502_016),
+    engine_version="20.10.24+dfsg1",
+    plugins=(Plugin("Log", "awslogs"), Plugin("Log", "fluentd")),
+)
+
+
+class MemoryCluster:
+    """Tests look at what it holds, add nodes, say what containers wrote, and break it by setting `error`."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock(START)
+        self.store = Store()
+        self.error: Exception | None = None
+        """Raised by every call that reads, if set."""
+        self.lines: list[LogLine] = []
+        self.log_options: LogOptions | None = None
+        self._replicator = Replicator(self.store, _Settling(self.store, self.clock), self.clock)
+        self.control = Control(
+            self.store,
+            self._replicator,
+            self.clock,
+            read_barrier=self._answer,
+            members=self.members,
+            logs=lambda *asked: self.logs(*asked),
+        )
+
+    async def found(self, cluster: Cluster, hostname: str) -> Node:
+        """Makes the cluster and its first manager."""
+        await self._replicator.update(lambda tx: tx.create(cluster))
+        return await self.add_node(hostname, Role.MANAGER)
+
+    async def add_node(self, hostname: str, role: Role = Role.WORKER) -> Node:
+        node = Node(
+            id=new_id(),
+            spec=NodeSpec(role=role),
+            role=role,
+            description=replace(DESCRIPTION, hostname=hostname),
+            status=NodeStatus(NodeState.READY, addr=f"10.231.0.{len(self.nodes) + 1}"),
+        )
+        await self._replicator.update(lambda tx: tx.create(node))
+        return self.nodes[node.id]
+
+    async def run(self, name: str, replicas: int = 1) -> Service:
+        task = TaskSpec(container=ContainerSpec(image="busybox"))
+        return await self.control.create_service(ServiceSpec(name, task=task, replicas=replicas), name.encode())
+
+    @property
+    def cluster(self) -> Cluster:
+        assert self.store.cluster is not None
+        return self.store.cluster
+
+    @property
+    def nodes(self) -> dict[str, Node]:
+        return {node.id: node for node in self.store.nodes()}
+
+    @property
+    def services(self) -> dict[str, Service]:
+        return {service.id: service for service in self.store.services()}
+
+    @property
+    def tasks(self) -> dict[str, Task]:
+        return {task.id: task for task in self.store.tasks()}
+
+    def members(self) -> tuple[Member, ...]:
+        """The first manager leads."""
+        managers = [node for node in self.nodes.values() if node.role is Role.MANAGER]
+        return tuple(
+            Member(node.id, f"{node.status.addr}:2377", reachable=True, leader=position == 0)
+            for position, node in enumerate(managers)
+        )
+
+    async def logs(
+        self, service_ids: Sequence[str], task_ids: Sequence[str], options: LogOptions
+    ) -> AsyncGenerator[LogLine, None]:
+        self.log_options = options
+        for line in self.lines:
+            if line.service_id in service_ids or line.task_id in task_ids:
+                yield line
+
+    async def _answer(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+
+class _Settling(LoneConsensus):
+    """After every change it lets the controllers react, until none has more to do."""
+
+    def __init__(self, store: Store, clock: ManualClock) -> None:
+        super().__init__(store)
+        self._clock = clock
+        self._turns = Turns([Allocator(), InstantTasks(new_id)])
+        self._events: list[Event] = []
+        store.watch(self._take)
+
+    async def propose(self, command: bytes, request_id: bytes) -> int:
+        index = await super().propose(command, request_id)
+        while self._events:
+            await self._settle()
+        return index
+
+    async def _settle(self) -> None:
+        events, self._events = self._events, []
+        transaction = self._store.transaction()
+        self._turns.take(transaction, events, self._clock.now())
+        changes = transaction.changes()
+        transaction.rollback()
+        if changes:
+            entry = encode_entry(changes, self._clock.now(), self._store.spec)
+            await super().propose(entry, new_id().encode())
+
+    def _take(self, commit: Commit) -> None:
+        self._events.extend(commit.events)

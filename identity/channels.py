@@ -1,8 +1,10 @@
-"""gRPC's options between nodes, one place for all."""
+"""gRPC between nodes: its options, one place for all, and how a server listens and a channel is made."""
 
 from collections.abc import Sequence
 
 import grpc
+
+from core.errors import Unavailable
 
 Option = tuple[str, int | str]
 
@@ -43,6 +45,19 @@ CHANNEL_OPTIONS: tuple[Option, ...] = (
     ("grpc.max_receive_message_length", MAX_RESPONSE_SIZE),
     ("grpc.max_send_message_length", MAX_REQUEST_SIZE),
 )
+
+
+def listen(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials) -> int:
+    """Binds `server` to `address` (host:port) and returns the port, which is chosen if it is 0.
+
+    Raises Unavailable if it cannot.
+    """
+    try:
+        return server.add_secure_port(address, credentials)
+    except RuntimeError:
+        raise Unavailable(
+            f"cannot listen on {address}: another program holds that port, or the address is not of this machine"
+        ) from None
 
 
 def secure_channel(

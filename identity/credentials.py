@@ -5,11 +5,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import grpc
-from cryptography.exceptions import InvalidSignature
 
 from core.errors import InvalidArgument
 from identity import tls
-from identity.certificates import Leaf, fingerprint, load_certificate, read_leaf
+from identity.certificates import Leaf, fingerprint, load_certificate, read_leaf, signed_by
 from identity.channels import Option, secure_channel
 from identity.keys import load_key
 from identity.model import MANAGER_NAME, NodeIdentity, PemBundle
@@ -118,8 +117,6 @@ def _checked(bundle: PemBundle) -> Leaf:
     certificate, root = load_certificate(bundle.certificate), load_certificate(bundle.root)
     if load_key(bundle.key).public_key() != certificate.public_key():
         raise InvalidArgument("the private key is not the certificate's")
-    try:
-        certificate.verify_directly_issued_by(root)
-    except (InvalidSignature, ValueError, TypeError):
-        raise InvalidArgument("the certificate is not signed by the cluster's root") from None
+    if not signed_by(certificate, root):
+        raise InvalidArgument("the certificate is not signed by the cluster's root")
     return read_leaf(bundle.certificate)

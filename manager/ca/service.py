@@ -3,11 +3,10 @@
 import grpc
 
 from core.clock import Clock
-from core.errors import PermissionDenied, ResourceExhausted, Unavailable
+from core.errors import PermissionDenied, ResourceExhausted
 from core.logs import logger
 from identity.access import AccessInterceptor, Context, peer_identity
 from identity.channels import BOOTSTRAP_SERVER_OPTIONS
-from identity.credentials import Credentials
 from identity.model import NodeIdentity
 from manager.ca.authority import Authority
 from manager.ca.ratelimit import RateLimit, source_of
@@ -66,23 +65,14 @@ class NodeCAService(NodeCAServicer):
         return await self._authority.issue(request)
 
 
-def bootstrap_server(authority: Authority, credentials: Credentials, address: str, clock: Clock) -> grpc.aio.Server:
-    """The server on `address` (host:port) that does nothing but admit nodes; not started yet.
-
-    Raises Unavailable if the port is taken.
-    """
+def bootstrap_server(authority: Authority, clock: Clock) -> grpc.aio.Server:
+    """A server that does nothing but admit nodes. The caller gives it a port with server TLS only, and starts it."""
     server = grpc.aio.server(
         interceptors=[AccessInterceptor(_nobody, clock)],
         options=list(BOOTSTRAP_SERVER_OPTIONS),
         maximum_concurrent_rpcs=_CONCURRENT,
     )
     add_BootstrapServicer_to_server(BootstrapService(authority, clock), server)
-    try:
-        server.add_secure_port(address, credentials.bootstrap_server_credentials())
-    except RuntimeError:
-        raise Unavailable(
-            f"cannot listen on {address}: another program holds the port, or it is no address here"
-        ) from None
     return server
 
 

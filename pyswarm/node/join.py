@@ -18,7 +18,7 @@ from core.clock import SECOND, Clock
 from core.errors import DeadlineExceeded, FailedPrecondition, InvalidArgument, PermissionDenied, Unavailable
 from core.model import Availability
 from core.rpc import error_of
-from identity.certificates import load_certificate, validity_of
+from identity.certificates import load_certificate, signed_by, validity_of
 from identity.channels import secure_channel
 from identity.credentials import Credentials
 from identity.keys import new_key_and_csr
@@ -62,12 +62,10 @@ async def _join_at(
     busy: list[Unavailable] = []
     try:
         async with asyncio.timeout(timeout):
-            root = await _fetch_root(address, clock)
-            if not hmac.compare_digest(root_digest(root), parsed.digest):
-                raise PermissionDenied(
-                    f"the token is for another cluster than the one of {address}: its root certificate differs; "
-                    "nothing was sent. Check the address, and get the token on one of that cluster's managers"
-                )
+            shown = await _shown_certificate(address)
+            _check_dates(address, shown, clock.now())
+            root = await _fetch_root(address, shown)
+            _check_root(address, shown, root, parsed)
             return await _certify(address, root, token, availability, busy)
     except TimeoutError:
         if busy:
@@ -78,15 +76,29 @@ async def _join_at(
         ) from None
 
 
-async def _fetch_root(address: str, clock: Clock) -> bytes:
-    shown = await _shown_certificate(address)
+def _check_dates(address: str, shown: bytes, now: int) -> None:
     begins, expires = validity_of(load_certificate(shown))
-    now = clock.now()
     if not begins <= now < expires:
         raise FailedPrecondition(
             f"the certificate of {address} is valid from {_date(begins)} to {_date(expires)}, but the clock here says "
             f"{_date(now)}: set the clocks right"
         )
+
+
+def _check_root(address: str, shown: bytes, root: bytes, token: JoinToken) -> None:
+    if not hmac.compare_digest(root_digest(root), token.digest):
+        raise PermissionDenied(
+            f"the token is for another cluster than the one of {address}: its root certificate differs; nothing was "
+            "sent. Check the address, and get the token on one of that cluster's managers"
+        )
+    if not signed_by(load_certificate(shown), load_certificate(root)):
+        raise PermissionDenied(
+            f"{address} shows a certificate that the token's cluster has not signed: somebody may sit in between; "
+            "nothing was sent"
+        )
+
+
+async def _fetch_root(address: str, shown: bytes) -> bytes:
     async with _channel(address, shown) as channel:
         try:
             answer = await BootstrapStub(channel).GetRootCA(pb.GetRootCARequest())

@@ -19,8 +19,8 @@ OTHER_VALUES = {
     "*.ContainerID": "another container",
     "*.PID": "another process",
     "tasks.NodeID": "the scheduler of either side chooses",
-    "tasks.Status.*": "our tasks in memory run as soon as they are made",
-    "services.ServiceStatus.RunningTasks": "our tasks in memory run as soon as they are made",
+    "tasks.Status.*": "our agents in memory do at once what is wanted",
+    "services.ServiceStatus.RunningTasks": "our agents in memory do at once what is wanted",
     "info.Swarm.Warnings": "pyswarm's own words",
     "distribution.message": "pyswarm asks no registry; the client only warns",
 }

@@ -74,7 +74,7 @@ async def test_docker_py_runs_a_service(with_docker_py, manager):
         assert service.update(labels={"a": "b"})
         (found,) = client.services.list(filters={"name": "web"}, status=True)
         assert found.attrs["Spec"]["Labels"] == {"a": "b"}
-        assert found.attrs["ServiceStatus"]["RunningTasks"] == len(found.tasks())
+        assert found.attrs["ServiceStatus"]["RunningTasks"] == len(found.tasks({"desired-state": "running"}))
         task = next(iter(manager.cluster.tasks.values()))
         manager.cluster.lines = [LogLine(task.service_id, task.node_id, task.id, 0, False, b"hello\n")]
         assert b"".join(found.logs(stdout=True)) == b"hello\n"

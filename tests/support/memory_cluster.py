@@ -1,7 +1,6 @@
-"""The real control API over a cluster in memory that settles at once: tasks run as soon as they are made.
+"""The leader's real parts over a cluster in memory that settles at once: control, store, orchestrators, scheduler.
 
-Store, writes, validation, filters and ports are the product's own. What takes time there is played: the log (every
-proposal is committed), the orchestrators with the agents (InstantTasks) and role changes.
+What takes time is played: the log (every proposal is committed), the agents and the role manager (InstantAgents).
 """
 
 from collections.abc import AsyncGenerator, Sequence
@@ -31,10 +30,12 @@ from core.model import (
 from manager.allocator import Allocator
 from manager.control import Control
 from manager.leader import Turns
+from manager.orchestrator import GlobalOrchestrator, Reaper, ReplicatedOrchestrator, Starter, UpdateSupervisor
 from manager.replicator import Replicator
+from manager.scheduler import Scheduler
 from manager.store import Commit, Event, Store, encode_entry
 from raft import Member
-from tests.support.instant_tasks import InstantTasks
+from tests.support.instant_agents import InstantAgents
 from tests.support.one_manager import LoneConsensus
 
 START = 1_795_244_780 * SECOND
@@ -130,20 +131,32 @@ class _Settling(LoneConsensus):
     def __init__(self, store: Store, clock: ManualClock) -> None:
         super().__init__(store)
         self._clock = clock
-        self._turns = Turns([Allocator(), InstantTasks(new_id)])
+        self._turns = Turns(
+            [
+                ReplicatedOrchestrator(new_id),
+                GlobalOrchestrator(new_id),
+                UpdateSupervisor(new_id),
+                Starter(),
+                Allocator(),
+                Scheduler(lambda node_id: False),
+                InstantAgents(),
+                Reaper(),
+            ]
+        )
+        self._wake_up: int | None = None
         self._events: list[Event] = []
         store.watch(self._take)
 
     async def propose(self, command: bytes, request_id: bytes) -> int:
         index = await super().propose(command, request_id)
-        while self._events:
+        while self._events or (self._wake_up is not None and self._wake_up <= self._clock.now()):
             await self._settle()
         return index
 
     async def _settle(self) -> None:
         events, self._events = self._events, []
         transaction = self._store.transaction()
-        self._turns.take(transaction, events, self._clock.now())
+        self._wake_up = self._turns.take(transaction, events, self._clock.now())
         changes = transaction.changes()
         transaction.rollback()
         if changes:

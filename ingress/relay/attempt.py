@@ -9,7 +9,7 @@ from ingress.relay.capacity import Capacity
 from ingress.relay.counters import Counters
 from ingress.relay.dial import Dial
 from ingress.relay.leg import Leg, join
-from ingress.relay.loop import Loop, Timer
+from ingress.relay.loop import WRITE, Loop, Timer
 from ingress.relay.peers import Peers
 from ingress.relay.stream import Stream
 from ingress.relay.tcp import TcpLeg
@@ -79,7 +79,7 @@ class Attempt:
             self._blame()
             self.next()
         else:
-            self._join(TcpLeg(self._reach.loop, sock))
+            self._join(TcpLeg(self._reach.loop, sock, watched=WRITE))
 
     def _answered(self, connected: bool) -> None:
         stream, timer = self._stream, self._timer

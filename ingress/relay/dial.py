@@ -5,13 +5,12 @@ import socket
 from collections.abc import Callable
 
 from core.clock import SECOND
-from ingress.relay.loop import WRITE, Loop
-from ingress.relay.sockets import tune
+from ingress.relay.loop import BROKEN, WRITE, Loop
 
 DIAL_LIMIT = 2 * SECOND
 
 Dialled = Callable[[socket.socket | None], None]
-"""Given the connected, non-blocking, unwatched socket, or None if nobody answers there."""
+"""Given the connected, non-blocking socket, which the loop watches for WRITE, or None if nobody answers there."""
 
 
 class Dial:
@@ -21,9 +20,9 @@ class Dial:
         self._loop = loop
         self._done: Dialled | None = done
         self._timer = loop.call_later(DIAL_LIMIT, self._fail)
-        self._sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
-        self._sock.setblocking(False)
-        tune(self._sock)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self._sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             result = self._sock.connect_ex((address, port))
         except OSError:
@@ -35,12 +34,11 @@ class Dial:
             loop.at_end_of_turn(self._fail)
 
     def ready(self, events: int) -> None:
-        if self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        if events & BROKEN:
             self._fail()
-            return
-        self._timer.cancel()
-        self._loop.unwatch(self._sock)
-        self._finish(self._sock)
+        else:
+            self._timer.cancel()
+            self._finish(self._sock)
 
     def abort(self) -> None:
         self._fail()

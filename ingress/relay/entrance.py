@@ -11,6 +11,7 @@ from ingress.relay.capacity import Capacity
 from ingress.relay.dial import Dial
 from ingress.relay.leg import join
 from ingress.relay.listener import Listener
+from ingress.relay.loop import WRITE
 from ingress.relay.mux import Mux
 from ingress.relay.secure import SecureSocket
 from ingress.relay.sockets import tune_for_relays
@@ -120,7 +121,7 @@ class Entrance:
             return
         self._reach.counters.served += 1
         stream.accept()
-        join(TcpLeg(self._reach.loop, sock), stream)
+        join(TcpLeg(self._reach.loop, sock, watched=WRITE), stream)
 
     def _stream_ended(self, dial: Dial) -> None:
         dial.cancel()

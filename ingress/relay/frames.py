@@ -6,7 +6,6 @@ numbered from 1 upwards; a number is never used again. A stream carries bytes bo
 
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
 
 OPEN = 1
 """Connect me to a container: port, then task id."""
@@ -23,12 +22,12 @@ WINDOW = 7
 GOAWAY = 8
 """Stream 0: open no more streams on this connection; it ends with its last stream."""
 
-MAX_PAYLOAD = 32 * 1024
+MAX_PAYLOAD = 64 * 1024
 """Small enough that a frame in front costs a short stream little."""
 MAX_STREAM_ID = 2**32 - 1
 MAX_TASK_ID = 64
 
-_HEADER = struct.Struct("!BxHI")
+_HEADER = struct.Struct("!BxxxII")
 _PORT = struct.Struct("!H")
 _CREDIT = struct.Struct("!I")
 HEADER_SIZE = _HEADER.size
@@ -50,11 +49,8 @@ class ProtocolError(Exception):
     """The other relay does not keep to the protocol; the connection is of no use any more."""
 
 
-class Frame(NamedTuple):
-    kind: int
-    stream: int
-    payload: memoryview
-    """Valid only until the caller returns."""
+Frame = tuple[int, int, memoryview]
+"""Kind, stream, payload. The payload is valid only until the caller returns."""
 
 
 def header(kind: int, stream: int, length: int = 0) -> bytes:
@@ -76,7 +72,7 @@ def split(data: memoryview) -> Iterator[Frame]:
         position = start + length
         if position > end:
             return
-        yield Frame(kind, stream, data[start:position])
+        yield kind, stream, data[start:position]
 
 
 def open_payload(task_id: str, port: int) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from core.clock import MILLISECOND
 from ingress.relay.capacity import Capacity
 from ingress.relay.loop import READ, Loop
-from ingress.relay.sockets import tune
+from ingress.relay.sockets import tune_for_clients
 
 BACKLOG = 1024
 ACCEPTS = 64
@@ -86,7 +86,7 @@ def _bound(address: str, port: int) -> socket.socket:
     """Options set here are those of every accepted connection."""
     sock = _any_address(port) if not address else _one_address(address, port)
     sock.setblocking(False)
-    tune(sock)
+    tune_for_clients(sock)
     return sock
 
 

@@ -10,6 +10,8 @@ from typing import Protocol
 
 READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
+BROKEN = select.EPOLLERR | select.EPOLLHUP
+"""Reported whether asked for or not."""
 
 MAX_EVENTS = 512
 """Per turn, so that what is put off is never long in coming."""
@@ -28,19 +30,15 @@ class Handler(Protocol):
 
 
 class Timer:
-    """A call to come. Times are monotonic nanoseconds."""
+    """A call to come."""
 
-    __slots__ = ("callback", "due")
+    __slots__ = ("callback",)
 
-    def __init__(self, due: int, callback: Callable[[], None]) -> None:
-        self.due = due
+    def __init__(self, callback: Callable[[], None]) -> None:
         self.callback: Callable[[], None] | None = callback
 
     def cancel(self) -> None:
         self.callback = None
-
-    def __lt__(self, other: "Timer") -> bool:
-        return self.due < other.due
 
 
 class Loop:
@@ -49,7 +47,9 @@ class Loop:
         self._report = report
         self._epoll = select.epoll()
         self._handlers: dict[int, Handler] = {}
-        self._timers: list[Timer] = []
+        self._timers: list[tuple[int, int, Timer]] = []
+        """A heap of (when it is due, a number that tells equals apart, timer)."""
+        self._timer_number = 0
         self._put_off: list[Callable[[], None]] = []
         self._discarded: list[socket.socket] = []
         self._running = False
@@ -60,6 +60,10 @@ class Loop:
         fd = sock.fileno()
         self._handlers[fd] = handler
         self._epoll.register(fd, events)
+
+    def hand_over(self, sock: socket.socket, handler: Handler) -> None:
+        """What the loop watches the socket for concerns `handler` from now on."""
+        self._handlers[sock.fileno()] = handler
 
     def change(self, sock: socket.socket, events: int) -> None:
         self._epoll.modify(sock.fileno(), events)
@@ -78,8 +82,10 @@ class Loop:
         self._discarded.append(sock)
 
     def call_later(self, delay: int, callback: Callable[[], None]) -> Timer:
-        timer = Timer(self.now + delay, callback)
-        heapq.heappush(self._timers, timer)
+        """`delay` is in nanoseconds."""
+        timer = Timer(callback)
+        self._timer_number += 1
+        heapq.heappush(self._timers, (self.now + delay, self._timer_number, timer))
         return timer
 
     def at_end_of_turn(self, callback: Callable[[], None]) -> None:
@@ -117,15 +123,15 @@ class Loop:
         self._discarded.clear()
 
     def _patience(self) -> float:
-        while self._timers and self._timers[0].callback is None:
+        while self._timers and self._timers[0][2].callback is None:
             heapq.heappop(self._timers)
         if not self._timers:
             return MAX_PATIENCE
-        return min(MAX_PATIENCE, max(0, self._timers[0].due - time.monotonic_ns()) / 1e9)
+        return min(MAX_PATIENCE, max(0, self._timers[0][0] - time.monotonic_ns()) / 1e9)
 
     def _run_timers(self) -> None:
-        while self._timers and self._timers[0].due <= self.now:
-            callback = heapq.heappop(self._timers).callback
+        while self._timers and self._timers[0][0] <= self.now:
+            callback = heapq.heappop(self._timers)[2].callback
             if callback is not None:
                 self._guarded(callback)
 

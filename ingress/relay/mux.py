@@ -29,7 +29,7 @@ from ingress.relay.stream import Answer, Stream
 from ingress.relay.tls import Peer
 from ingress.relay.windows import Budget
 
-BATCH = 64 * 1024
+BATCH = 128 * 1024
 """What is encrypted and sent at once; streams that wait are taken in turn for the next batch."""
 MAX_BATCH = 1024 * 1024
 """A relay that makes us say more than this without reading any of it is not served on."""

@@ -20,6 +20,9 @@ from ingress.relay.windows import Budget
 MAX_CONNECTIONS = 4
 """To one relay. The second and further ones are for streams that would share a connection with a bulk transfer."""
 
+NOT_YET = float("inf")
+"""The load of a connection that is being made: one that is there is better, however busy."""
+
 PeerKey = tuple[str, str]
 """(node id, address)."""
 
@@ -74,11 +77,19 @@ class _Peer:
     def choose(self, tls: Tls) -> Mux | None:
         """The connection for a new stream: one without bulk on it, a new one if all have, as long as there may be."""
         now = self._loop.now
-        usable = [link.mux for link in self.connections if link.mux.usable]
-        connected = [mux for mux in usable if mux.peer is not None]
-        best = min(connected or usable, key=lambda mux: mux.load.at(now), default=None)
-        enough = len(usable) >= MAX_CONNECTIONS or len(connected) < len(usable)
-        if best is not None and (enough or best.load.at(now) < BUSY):
+        best: Mux | None = None
+        least = 0.0
+        usable = connecting = 0
+        for link in self.connections:
+            mux = link.mux
+            if not mux.usable:
+                continue
+            usable += 1
+            connecting += mux.peer is None
+            load = mux.load.at(now) if mux.peer is not None else NOT_YET
+            if best is None or load < least:
+                best, least = mux, load
+        if best is not None and (least < BUSY or connecting or usable >= MAX_CONNECTIONS):
             return best
         if now < self._not_before:
             return best
@@ -125,6 +136,7 @@ class _Link:
             self.mux.close("cannot connect")
             return
         tune_for_relays(sock)
+        self._loop.unwatch(sock)
         secure = SecureSocket(self._loop, sock, self._tls.client(self._node_id), self.mux)
         self.mux.attach(secure)
         secure.start()

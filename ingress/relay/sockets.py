@@ -6,17 +6,15 @@ import struct
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
-def tune(sock: socket.socket) -> None:
-    """Nothing is held back for company, and a far end that is gone is noticed in two minutes.
-
-    On a listening socket: the same for every connection it accepts.
-    """
+def tune_for_clients(sock: socket.socket) -> None:
+    """For a listening socket, and so for every connection it accepts: nothing is held back for company, and a client
+    that is gone is noticed in two minutes."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     _keep_alive(sock, idle=60, interval=15, count=4)
 
 
 def tune_for_relays(sock: socket.socket) -> None:
-    """As `tune`, but a host that is gone is noticed in ten seconds, whether or not anything is being sent."""
+    """A host that is gone is noticed in ten seconds, whether or not anything is being sent."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     _keep_alive(sock, idle=4, interval=2, count=3)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 10_000)

@@ -15,16 +15,18 @@ _buffer = memoryview(bytearray(CHUNK))
 
 
 class TcpLeg:
-    """Owns `sock`, which is connected, non-blocking and not watched yet."""
+    """Owns `sock`, which is connected and non-blocking."""
 
     __slots__ = ("_ended", "_events", "_finished", "_finishing", "_loop", "_pending", "_saw_end", "_sock", "_under_way",
                  "on_ended", "other")
 
-    def __init__(self, loop: Loop, sock: socket.socket, on_ended: Ended | None = None) -> None:
+    def __init__(self, loop: Loop, sock: socket.socket, watched: int | None = None) -> None:
+        """`watched` is what the loop watches the socket for already; None if it does not."""
         self._loop = loop
         self._sock = sock
-        self._events: int | None = None
-        """What the loop watches for; None while it does not watch."""
+        self._events = watched
+        if watched is not None:
+            loop.hand_over(sock, self)
         self._pending: deque[memoryview] = deque()
         self._under_way = 0
         """Bytes read here that have not left through the other leg; nothing is read meanwhile."""
@@ -33,7 +35,7 @@ class TcpLeg:
         self._finished = False
         self._ended = False
         self.other: Leg | None = None
-        self.on_ended = on_ended
+        self.on_ended: Ended | None = None
 
     def start(self) -> None:
         self._watch()

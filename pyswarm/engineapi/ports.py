@@ -68,9 +68,8 @@ class NodeApi(Protocol):
     """This node's own life. Every method may raise any PyswarmError; its message goes to the user as it is."""
 
     async def init(self, request: InitRequest) -> str:
-        """Starts a cluster of one manager; its node id. Returns once it is its leader.
-
-        Raises AlreadyInSwarm.
+        """Starts a cluster of one manager; its node id. Returns once it leads, and cluster and node can be read:
+        clients ask for both at once. Raises AlreadyInSwarm.
         """
         ...
 

@@ -2,11 +2,14 @@
 
 import asyncio
 
+import aiohttp
 import pytest
 
 from core import errors
 from core.model import LogLine
+from pyswarm.engineapi.app import make_app
 from pyswarm.engineapi.ports import InitRequest
+from pyswarm.engineapi.server import Server
 from tests.support.fake_node import FakeNode
 
 BASE = "http://docker/v1.44"
@@ -66,3 +69,19 @@ async def test_a_reader_that_hangs_up_ends_the_log_that_it_followed(session, man
     await begun.wait()
     response.close()
     await asyncio.wait_for(ended.wait(), 10)
+
+
+async def test_a_daemon_that_stops_does_not_wait_for_those_who_follow(manager, tmp_path):
+    async def silent(services, tasks, options):
+        await asyncio.Event().wait()
+        yield LogLine()
+
+    manager.cluster.logs = silent
+    path = tmp_path / "second.sock"
+    server = Server(make_app(manager), path)
+    await server.start()
+    async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path))) as client:
+        follower = await client.get(f"{BASE}/services/web/logs?stdout=1&follow=1")
+        await asyncio.wait_for(server.stop(), 20)
+        with pytest.raises(aiohttp.ClientError):
+            await follower.read()

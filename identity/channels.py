@@ -65,8 +65,7 @@ def secure_channel(
 ) -> grpc.aio.Channel:
     """A channel to `addr` (host:port) that accepts only a server whose certificate names `server`.
 
-    `options` come after ours and override them.
+    `options` override ours of the same name.
     """
-    named: Option = ("grpc.ssl_target_name_override", server)
-    # A later option of the same name wins.
-    return grpc.aio.secure_channel(addr, credentials, options=[*dict([*CHANNEL_OPTIONS, *options, named]).items()])
+    merged = {**dict(CHANNEL_OPTIONS), **dict(options), "grpc.ssl_target_name_override": server}
+    return grpc.aio.secure_channel(addr, credentials, options=list(merged.items()))

@@ -4,9 +4,10 @@ from manager.ca.access import authorize
 from manager.ca.authority import Authority
 from manager.ca.cluster import new_cluster, rotate_tokens, with_removed_node
 from manager.ca.service import BootstrapService, NodeCAService, bootstrap_server
-from manager.ca.signing import Issued, certificate_role, first_manager
+from manager.ca.signing import MIN_LIFETIME, Issued, certificate_role, first_manager
 
 __all__ = [
+    "MIN_LIFETIME",
     "Authority",
     "BootstrapService",
     "Issued",

@@ -15,6 +15,7 @@ from identity.tokens import parse_token, same_token
 from manager.store import Transaction, View
 
 MIN_LIFETIME = 3600 * SECOND
+"""Of a node's certificate, whatever the cluster's settings say."""
 _REISSUE_LIFETIME = 24 * 3600 * SECOND
 """Less than the time that a removed node is remembered beyond the expiry that the store knows."""
 
@@ -72,10 +73,9 @@ def reissue(view: View, node_id: str, csr: bytes, now: int) -> Issued:
 
 
 def certificate_role(node: Node) -> Role:
-    """The role that a node's certificate shall carry: the wanted one, but a manager stays one while it is a member of
-    the log, or the others could not hear it."""
-    still_member = node.role is Role.MANAGER and node.manager is not None
-    return Role.MANAGER if still_member else node.spec.role
+    """The role that a node's certificate shall carry: the wanted one, but a demoted manager keeps its own until the
+    role manager has taken it out of the log and changed `node.role`; the other members could not hear it else."""
+    return Role.MANAGER if Role.MANAGER in (node.spec.role, node.role) else Role.WORKER
 
 
 def role_of_token(cluster: Cluster, text: str) -> Role:
@@ -96,6 +96,14 @@ def role_of_token(cluster: Cluster, text: str) -> Role:
         "the join token is not valid: it was rotated or mistyped; `pyswarm join-token worker` (or manager), run on a "
         "manager, prints the one of today"
     )
+
+
+def parse_availability(number: int) -> Availability:
+    """Raises InvalidArgument."""
+    try:
+        return Availability(number)
+    except ValueError:
+        raise InvalidArgument(f"unknown availability {number}") from None
 
 
 def _certified(cluster: Cluster, node: Node, csr: bytes, now: int) -> tuple[Node, Issued]:
@@ -123,11 +131,3 @@ def _cluster(view: View) -> Cluster:
     if view.cluster is None:
         raise Unavailable("this manager does not hold the cluster's state yet; try again")
     return view.cluster
-
-
-def parse_availability(number: int) -> Availability:
-    """Raises InvalidArgument."""
-    try:
-        return Availability(number)
-    except ValueError:
-        raise InvalidArgument(f"unknown availability {number}") from None

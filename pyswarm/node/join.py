@@ -125,7 +125,7 @@ async def _shown_certificate(address: str) -> bytes:
         ) from None
     except ssl.SSLError:
         raise Unavailable(f"what listens on {address} is no manager of a pyswarm cluster") from None
-    except TimeoutError:
+    except TimeoutError:  # the system's own; told as ours is
         raise
     except OSError as error:
         raise Unavailable(f"cannot reach {address}: {error.strerror or error}") from None

@@ -3,38 +3,20 @@
 import asyncio
 import shutil
 import socket
+import ssl
 import tempfile
-import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from core.clock import SECOND
-from core.model import Backend, IngressAck, IngressState, PublishedPort, Role
+from core.model import Backend, IngressAck, IngressState, PublishedPort
 from identity.credentials import Credentials
-from identity.keys import new_key_and_csr
-from identity.model import NodeIdentity
-from identity.root import create_root, issue
 from ingress.client import RelayPorts
 from ingress.control import Settings
+from ingress.relay.frames import header, split
+from tests.support.certificates import Issuer
 
-_DAY = 24 * 3600 * SECOND
 TASKS_ADDRESS = "127.0.0.1"
-
-
-class Authority:
-    """A cluster's root, and certificates for whoever a test wants."""
-
-    def __init__(self, cluster_id: str = "cluster") -> None:
-        self.cluster_id = cluster_id
-        self.root, self.key = create_root(time.time_ns())
-
-    def credentials(self, node_id: str, now: int | None = None, cluster_id: str | None = None) -> Credentials:
-        """Valid for a day from `now`, which is the present by default."""
-        key, csr = new_key_and_csr()
-        identity = NodeIdentity(node_id, Role.WORKER, cluster_id or self.cluster_id)
-        certificate = issue(self.root, self.key, csr, identity, now or time.time_ns(), _DAY)
-        return Credentials(key, certificate, self.root)
 
 
 class Relays:
@@ -42,7 +24,7 @@ class Relays:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.authority = Authority()
+        self.issuer = Issuer()
         self.relay_port = free_port()
         self.ports: dict[int, RelayPorts] = {}
 
@@ -55,7 +37,7 @@ class Relays:
         """The daemon's side of a node's relay, not started."""
         address = f"127.0.0.{node}"
         settings = Settings(address, address, self.relay_port)
-        credentials = credentials or self.authority.credentials(f"node{node}")
+        credentials = credentials or self.issuer.credentials(f"node{node}")
         return RelayPorts(self.path(node), credentials, settings, on_ports)
 
     async def start(self, node: int, credentials: Credentials | None = None) -> RelayPorts:
@@ -175,3 +157,43 @@ async def echoed(node: int, port: int, data: bytes) -> bytes:
         return received
     finally:
         writer.close()
+
+
+class Peer:
+    """A relay as a test wants it: says to another relay what it likes, and hears what comes back."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._data = b""
+
+    @classmethod
+    async def connect(cls, node: int, port: int, credentials: Credentials) -> "Peer":
+        context = credentials.tls_context(server_side=False)
+        return cls(*await asyncio.open_connection(f"127.0.0.{node}", port, ssl=context, server_hostname=f"node{node}"))
+
+    def say(self, kind: int, stream: int, payload: bytes = b"") -> None:
+        self._writer.write(header(kind, stream, len(payload)) + payload)
+
+    def say_bytes(self, data: bytes) -> None:
+        self._writer.write(data)
+
+    async def hear(self) -> tuple[int, int, bytes] | None:
+        """The next frame; None once the other relay has hung up."""
+        while True:
+            for kind, stream, payload in split(memoryview(self._data)):
+                frame = (kind, stream, bytes(payload))
+                self._data = self._data[len(header(0, 0)) + len(payload) :]
+                return frame
+            try:
+                data = await self._reader.read(65536)
+            except (ConnectionError, ssl.SSLError):
+                return None
+            if not data:
+                return None
+            self._data += data
+
+    async def close(self) -> None:
+        self._writer.close()
+        with suppress(ConnectionError, ssl.SSLError):
+            await self._writer.wait_closed()

@@ -107,6 +107,8 @@ class RestartPolicy:
 class Placement:
     constraints: tuple[str, ...] = ()
     platforms: tuple[Platform, ...] = ()
+    preferences: tuple[str, ...] = ()
+    """Labels (`node.labels.zone`) over whose values tasks are spread, the most important first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,16 +57,19 @@ def _matches(constraint: Constraint, node: Node) -> bool:
     find = _FIELDS.get(key)
     if find is not None:
         return constraint.holds(find(node))
-    if key.startswith(_NODE_LABELS):
-        return constraint.holds(_label(constraint, _NODE_LABELS, node.spec.labels))
-    if key.startswith(_ENGINE_LABELS):
-        return constraint.holds(_label(constraint, _ENGINE_LABELS, _description(node).engine_labels))
-    return False
+    return is_label(key) and constraint.holds(label_of(node, constraint.key))
 
 
-def _label(constraint: Constraint, prefix: str, labels: Mapping[str, str]) -> str:
-    """Label keys are case-sensitive, unlike the prefix. A label that is not there reads as empty."""
-    return labels.get(constraint.key[len(prefix) :], "")
+def is_label(key: str) -> bool:
+    """Whether `key` names a label of nodes or of their engines."""
+    return key.lower().startswith((_NODE_LABELS, _ENGINE_LABELS))
+
+
+def label_of(node: Node, key: str) -> str:
+    """A label's value, empty if the node has none. What follows `node.labels.` is case-sensitive, unlike that."""
+    if key.lower().startswith(_NODE_LABELS):
+        return node.spec.labels.get(key[len(_NODE_LABELS) :], "")
+    return _description(node).engine_labels.get(key[len(_ENGINE_LABELS) :], "")
 
 
 def _matches_address(constraint: Constraint, address: str) -> bool:

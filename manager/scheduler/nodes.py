@@ -1,6 +1,6 @@
 """The scheduler's mirror of the cluster: every node with what its tasks take, and the pools that nodes are found in."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from core.model import Node, Task, TaskState
 from manager.scheduler.node_info import Claim, NodeInfo
@@ -23,6 +23,9 @@ class Nodes:
         self._copies: dict[str, dict[NodeInfo, int]] = {}
         self._changed: set[str] = set()
         self.suspects: set[NodeInfo] = set()
+
+    def __iter__(self) -> Iterator[NodeInfo]:
+        return iter(self._nodes.values())
 
     def get(self, node_id: str) -> NodeInfo | None:
         return self._nodes.get(node_id)

@@ -1,6 +1,6 @@
 """Tasks that have no node yet, in groups of one service and spec version: what one of a group asks for, all do."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 
 from core.model import Task
@@ -12,10 +12,11 @@ GroupKey = tuple[str, int, str]
 
 
 class Group:
-    def __init__(self, key: GroupKey, requirements: Requirements) -> None:
+    def __init__(self, key: GroupKey, requirements: Requirements, preferences: Sequence[str]) -> None:
         self.key = key
         self.service_id, _, self.node_id = key
         self.requirements = requirements
+        self.preferences = preferences
         self.waits_on: Requirements | str = self.node_id or requirements
         self.reason = ""
         """Why its waiting tasks wait."""
@@ -74,7 +75,7 @@ class Queue:
         key = key_of(task)
         group = self._groups.get(key)
         if group is None:
-            group = self._groups[key] = Group(key, self._cache.of(task))
+            group = self._groups[key] = Group(key, self._cache.of(task), _preferences_of(task))
         if group.add(task.id):
             self._make_due(group)
 
@@ -125,3 +126,9 @@ class Queue:
 
 def key_of(task: Task) -> GroupKey:
     return task.service_id, task.spec_version, task.node_id
+
+
+def _preferences_of(task: Task) -> Sequence[str]:
+    """None where the node is given."""
+    placement = task.spec.placement
+    return placement.preferences if placement is not None and not task.node_id else ()

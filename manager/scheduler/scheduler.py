@@ -15,6 +15,7 @@ from manager.scheduler.nodes import Nodes
 from manager.scheduler.pool import Pool
 from manager.scheduler.queue import Group, Queue, key_of
 from manager.scheduler.requirements import RequirementsCache
+from manager.scheduler.preferences import spread_by_labels
 from manager.scheduler.spread import spread
 from manager.store import Event, EventKind, Transaction
 
@@ -49,7 +50,7 @@ class Scheduler:
         for group in self._due():
             if left <= 0:
                 return now
-            left -= self._serve(group, tx, now, left)
+            left -= max(1, self._serve(group, tx, now, left))
         return now + SUSPECT_RETRY if self._nodes.suspects and self._queue.anybody_waits else None
 
     def _reset(self) -> None:
@@ -124,14 +125,20 @@ class Scheduler:
     def _pool(self, group: Group, tx: Transaction) -> Pool:
         if not group.node_id:
             return self._nodes.pool(group.requirements)
-        node = tx.node(group.node_id)
-        known = [self._nodes.put(node)] if node is not None else []
-        return Pool(group.requirements, known)
+        known = self._nodes.get(group.node_id)
+        if known is not None:
+            self._refresh(known, tx)
+        still = self._nodes.get(group.node_id)
+        return Pool(group.requirements, [still] if still else [])
 
     def _places(self, group: Group, pool: Pool, tx: Transaction, wanted: int) -> Iterator[NodeInfo]:
         """A node for each task in turn, until no node of `pool` can take one."""
         copies = {} if group.node_id else self._nodes.copies(group.service_id)
-        for info in spread(pool, copies, wanted):
+        if group.preferences:
+            candidates = spread_by_labels(pool, self._nodes, copies, group.preferences)
+        else:
+            candidates = spread(pool, copies, wanted)
+        for info in candidates:
             self._refresh(info, tx)
             if pool.admits(info):
                 yield info

@@ -27,8 +27,7 @@ class Membership:
     advertise: str
     listen: str
     managers: tuple[str, ...] = ()
-    joined: bool = False
-    """Whether a manager has been taken into the log's members at least once."""
+    """Those that `join` was given."""
 
 
 class StateDir:

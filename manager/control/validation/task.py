@@ -3,11 +3,11 @@
 import re
 
 from core.errors import InvalidArgument
-from core.model import ContainerSpec, Resources, RestartPolicy, TaskSpec
+from core.model import ContainerSpec, Placement, Resources, RestartPolicy, TaskSpec
 from core.units import format_size
 from manager.control.validation.checks import check_count, check_duration
 from manager.control.validation.mounts import validate_mounts
-from manager.scheduler.constraint import parse_constraints
+from manager.scheduler.constraint import is_label, parse_constraints
 
 MIN_NANO_CPUS = 10**6
 MIN_MEMORY = 4 << 20
@@ -34,7 +34,7 @@ def validate_task_spec(spec: TaskSpec) -> None:
     if spec.restart is not None:
         _validate_restart(spec.restart)
     if spec.placement is not None:
-        parse_constraints(spec.placement.constraints)
+        _validate_placement(spec.placement)
 
 
 def _validate_container(container: ContainerSpec) -> None:
@@ -63,3 +63,10 @@ def _validate_restart(restart: RestartPolicy) -> None:
     check_duration("the restart delay", restart.delay)
     check_duration("the restart window", restart.window)
     check_count("the number of restart attempts", restart.max_attempts)
+
+
+def _validate_placement(placement: Placement) -> None:
+    parse_constraints(placement.constraints)
+    for preference in placement.preferences:
+        if not is_label(preference):
+            raise InvalidArgument(f"tasks cannot be spread over {preference!r}: name a label, such as node.labels.zone")

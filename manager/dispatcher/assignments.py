@@ -1,0 +1,63 @@
+"""What one node shall run, as differences to what it has been told. Pure."""
+
+from collections.abc import Callable, Iterable
+
+from core.codec import pack_tasks
+from core.model import Task, TaskState
+from manager.store import View
+from proto import dispatcher_pb2 as pb
+
+_Told = tuple[TaskState, int, bool]
+"""Desired state, spec version, whether released: what an agent acts on. Its own statuses are not told back to it."""
+
+
+class NodeAssignments:
+    """One session's view. The first `next` is COMPLETE; each later one applies to the one before it."""
+
+    def __init__(self, node_id: str) -> None:
+        self._node_id = node_id
+        self._told: dict[str, _Told] = {}
+        self._dirty: set[str] = set()
+        self._sequence = 0
+
+    def touch(self, task_id: str) -> None:
+        """The task may have changed, or may be released now."""
+        self._dirty.add(task_id)
+
+    def next(self, view: View, is_released: Callable[[Task], bool]) -> pb.Assignments | None:
+        """What is new since the last call; None if nothing is."""
+        first = self._sequence == 0
+        candidates: Iterable[str] = self._dirty
+        if first:
+            candidates = [task.id for task in view.tasks_of_node(self._node_id)]
+        changed, removed, released = [], [], []
+        for task_id in candidates:
+            task = view.task(task_id)
+            if task is None or task.node_id != self._node_id:
+                if self._told.pop(task_id, None) is not None:
+                    removed.append(task_id)
+                continue
+            if task.status.state < TaskState.ASSIGNED:
+                continue
+            free = task.desired_state > TaskState.RUNNING and is_released(task)
+            told = (task.desired_state, task.spec_version, free)
+            before = self._told.get(task_id)
+            if told == before:
+                continue
+            self._told[task_id] = told
+            if before is None or before[:2] != told[:2]:
+                changed.append(task)
+            if free:
+                released.append(task_id)
+        self._dirty.clear()
+        if not (first or changed or removed or released):
+            return None
+        self._sequence += 1
+        return pb.Assignments(
+            kind=pb.Assignments.COMPLETE if first else pb.Assignments.INCREMENTAL,
+            applies_to=self._sequence - 1,
+            results_in=self._sequence,
+            tasks=pack_tasks(changed),
+            removed=removed,
+            released=released,
+        )

@@ -1,0 +1,243 @@
+"""A manager: its copy of the store, its place in the log, what it serves, and, while it leads, the leader's loops."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+from core.clock import Clock, WallClock
+from core.errors import PyswarmError, Unavailable
+from core.ids import new_id
+from core.logs import logger
+from core.model import Cluster, Node
+from identity.access import AccessInterceptor
+from identity.channels import SERVER_OPTIONS, listen
+from identity.credentials import Credentials
+from identity.model import NodeIdentity
+from manager.allocator import Allocator
+from manager.ca import Authority, NodeCAService, authorize, bootstrap_server
+from manager.control import Control, ControlServicer, RoutedControl
+from manager.dispatcher import Dispatcher, DispatcherServicer
+from manager.leader import LeaderLoop
+from manager.logbroker import LogBroker
+from manager.orchestrator import (
+    Controller,
+    GlobalOrchestrator,
+    Reaper,
+    ReplicatedOrchestrator,
+    Starter,
+    UpdateSupervisor,
+)
+from manager.replicator import Replicator
+from manager.roles import RoleManager
+from manager.scheduler import Scheduler
+from manager.store import Store, Transaction
+from proto.access_pb2 import Access
+from proto.ca_pb2_grpc import add_NodeCAServicer_to_server
+from proto.control_pb2_grpc import add_ControlServicer_to_server
+from proto.dispatcher_pb2_grpc import add_DispatcherServicer_to_server
+from proto.raft_pb2_grpc import add_RaftServicer_to_server
+from raft import Leadership, Member, open_member
+
+_BOOTSTRAP_OFFSET = 1
+_LEAD_SECONDS = 30.0
+_ANNOUNCE_RETRY = 1.0
+_STOP_GRACE = 0.5
+
+log = logger("manager")
+
+
+@dataclass(frozen=True)
+class ManagerConfig:
+    folder: Path
+    """Of its log."""
+    addr: str
+    """host:port at which other nodes reach it."""
+    listen_host: str
+    listen_port: int
+    """The bootstrap server takes the next one."""
+
+
+@dataclass(frozen=True)
+class Founding:
+    """What a new cluster begins with."""
+
+    cluster: Cluster
+    node: Node
+
+
+class Manager:
+    """Made on the loop. From `start` to `stop`; what it holds stays on disk."""
+
+    def __init__(self, config: ManagerConfig, credentials: Credentials, clock: Clock, *, founding: bool) -> None:
+        self.store = Store()
+        self._config = config
+        self._credentials = credentials
+        self._raft = open_member(config.folder, config.addr, credentials, self.store, bootstrap=founding)
+        replicator = Replicator(self.store, self._raft, clock)
+        self._replicator = replicator
+        self._dispatcher = Dispatcher(
+            self.store, replicator, clock, new_id, self._raft.members, self._leader_addr, self._nudge
+        )
+        self._logs = LogBroker(self.store, self._dispatcher.sessions, new_id)
+        self._local_control = Control(
+            self.store,
+            replicator,
+            clock,
+            read_barrier=self._raft.read_barrier,
+            members=self._raft.members,
+            logs=self._logs.logs,
+        )
+        self.control = RoutedControl(self._local_control, self._raft, credentials)
+        self.authority = Authority(self.store, replicator, self._raft, credentials, WallClock(), new_id)
+        self._roles = RoleManager(self.store, replicator, self._raft)
+        self._loop = LeaderLoop(self.store, replicator, clock, self._controllers)
+        self._servers: list[grpc.aio.Server] = []
+        self._leading: asyncio.Task[None] | None = None
+        self._announcing: asyncio.Task[None] | None = None
+        self._led = asyncio.Event()
+        self._unwatch = self._raft.watch_leadership(self._follow)
+
+    @property
+    def is_leader(self) -> bool:
+        return self._raft.leadership.is_leader
+
+    @property
+    def members(self) -> Sequence[Member]:
+        return self._raft.members()
+
+    async def start(self, founding: Founding | None, managers: Sequence[str]) -> None:
+        """Serves, and takes its place: founds the cluster, joins it through one of `managers`, or goes on.
+
+        Raises Unavailable if a port is taken or no manager answers, and what raft's `join` raises.
+        """
+        await self._serve()
+        await self._raft.start()
+        if founding is not None:
+            await self._found(founding)
+        elif not self._raft.joined:
+            await self._join(managers)
+        else:
+            # Its address may be another than before the restart; there may be no leader yet to tell.
+            self._announcing = asyncio.create_task(self._announce(managers))
+
+    async def stop(self) -> None:
+        """A leader hands over first. Sessions are told where to go."""
+        self._unwatch()
+        await _cancelled(self._announcing)
+        await _cancelled(self._leading)
+        await self._raft.stop()
+        await self.control.close()
+        for server in self._servers:
+            await server.stop(grace=_STOP_GRACE)
+
+    # -- start
+
+    async def _serve(self) -> None:
+        config = self._config
+        clock = WallClock()
+        interceptor = AccessInterceptor(self._authorize, clock)
+        server = grpc.aio.server(interceptors=[interceptor], options=list(SERVER_OPTIONS))
+        add_RaftServicer_to_server(self._raft.servicer, server)
+        add_NodeCAServicer_to_server(NodeCAService(self.authority), server)
+        add_ControlServicer_to_server(ControlServicer(self._local_control), server)
+        add_DispatcherServicer_to_server(DispatcherServicer(self._dispatcher, self._logs), server)
+        joining = bootstrap_server(self.authority, clock)
+        for each, port, credentials in (
+            (server, config.listen_port, self._credentials.server_credentials()),
+            (joining, config.listen_port + _BOOTSTRAP_OFFSET, self._credentials.bootstrap_server_credentials()),
+        ):
+            listen(each, _address(config.listen_host, port), credentials)
+            await each.start()
+            self._servers.append(each)
+
+    async def _found(self, founding: Founding) -> None:
+        async with asyncio.timeout(_LEAD_SECONDS):
+            await self._led.wait()
+
+        def create(tx: Transaction) -> None:
+            tx.create(founding.cluster)
+            tx.create(founding.node)
+
+        await self._replicator.update(create)
+
+    async def _join(self, managers: Sequence[str]) -> None:
+        failure: PyswarmError = Unavailable("no manager is known to join")
+        for manager in managers:
+            if manager == self._config.addr:
+                continue
+            try:
+                await self._raft.join(manager)
+                return
+            except Unavailable as error:
+                failure = error
+        raise failure
+
+    async def _announce(self, managers: Sequence[str]) -> None:
+        own = next((m for m in self.members if m.node_id == self._credentials.identity.node_id), None)
+        while own is not None and own.addr != self._config.addr:
+            others = [member.addr for member in self.members if member.node_id != own.node_id]
+            try:
+                await self._join([*others, *managers])
+                return
+            except PyswarmError as error:
+                log.warning("the others do not know this manager's new address yet", reason=error.message)
+                await asyncio.sleep(_ANNOUNCE_RETRY)
+
+    # -- leadership
+
+    def _follow(self, leadership: Leadership) -> None:
+        if leadership.is_leader and self._leading is None:
+            log.info("this manager leads", term=leadership.term)
+            self._leading = asyncio.create_task(self._lead())
+            self._led.set()
+        elif not leadership.is_leader and self._leading is not None:
+            log.info("this manager no longer leads", leader=leadership.leader_addr)
+            self._leading.cancel()
+            self._leading = None
+
+    async def _lead(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._dispatcher.run())
+                group.create_task(self._loop.run())
+                group.create_task(self._roles.run())
+        except Exception:
+            # What failed is a fault of ours; another manager may not have it.
+            log.exception("the leader's loops failed; handing over")
+            with suppress(PyswarmError):
+                await self._raft.transfer_leadership()
+
+    def _controllers(self) -> Sequence[Controller]:
+        return (
+            ReplicatedOrchestrator(new_id),
+            GlobalOrchestrator(new_id),
+            UpdateSupervisor(new_id),
+            Starter(),
+            Allocator(),
+            Scheduler(self._dispatcher.is_suspect),
+            Reaper(),
+        )
+
+    def _nudge(self) -> None:
+        self._loop.nudge()
+
+    def _leader_addr(self) -> str:
+        return self._raft.leadership.leader_addr
+
+    def _authorize(self, identity: NodeIdentity, access: Access.ValueType) -> None:
+        authorize(self.store, identity, access)
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+async def _cancelled(task: "asyncio.Task[None] | None") -> None:
+    if task is not None:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

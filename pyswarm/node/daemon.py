@@ -1,0 +1,55 @@
+"""The daemon's process: started, told to stop, stopped in order."""
+
+import asyncio
+import signal
+import sys
+
+import uvloop
+
+from core import logs
+from core.errors import PyswarmError
+from pyswarm.engineapi.app import make_app
+from pyswarm.engineapi.server import Server
+from pyswarm.node.config import DaemonConfig
+from pyswarm.node.local import LocalNodeApi
+from pyswarm.node.metrics import MetricsServer
+from pyswarm.node.state import StateDir
+
+__all__ = ["DaemonConfig", "run"]
+
+log = logs.logger("node")
+
+
+def run(config: DaemonConfig) -> int:
+    """Serves until SIGTERM or SIGINT. The process's exit status."""
+    logs.configure("json" if config.log_format == "json" else "human", config.log_level)
+    try:
+        uvloop.run(_serve(config))
+    except PyswarmError as error:
+        print(f"pyswarm: {error.message}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _serve(config: DaemonConfig) -> None:
+    state = StateDir(config.state_dir)
+    node = LocalNodeApi(config, state)
+    server = Server(make_app(node), config.socket)
+    metrics = MetricsServer(config.metrics_addr, node)
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    try:
+        await server.start()
+        await metrics.start()
+        log.info("daemon started", state_dir=str(config.state_dir), socket=str(config.socket))
+        resuming = asyncio.create_task(node.resume())
+        await told.wait()
+        log.info("daemon stops; containers and published ports stay")
+        resuming.cancel()
+        await asyncio.gather(resuming, return_exceptions=True)
+    finally:
+        await metrics.stop()
+        await server.stop()
+        await node.stop()
+        state.close()

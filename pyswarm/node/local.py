@@ -1,0 +1,156 @@
+"""This node, as the local API speaks of it: in a cluster or in none, and the ways between the two."""
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from typing import Any
+
+from core.errors import FailedPrecondition, PyswarmError, Unavailable
+from core.logs import logger
+from identity.files import load_credentials
+from manager.manager import Manager
+from pyswarm.engineapi.ports import (
+    AlreadyInSwarm,
+    ControlApi,
+    InitRequest,
+    JoinRequest,
+    LocalNode,
+    LocalState,
+    NotInSwarm,
+    NotManager,
+)
+from pyswarm.node.config import DaemonConfig
+from pyswarm.node.engine import engine_info
+from pyswarm.node.entering import found, join
+from pyswarm.node.member import Member
+from pyswarm.node.state import StateDir
+
+log = logger("node")
+
+
+class LocalNodeApi:
+    """Implements engineapi's NodeApi. One thing happens at a time: init, join, leave and resume wait for each other."""
+
+    def __init__(self, config: DaemonConfig, state: StateDir) -> None:
+        self._config = config
+        self._state = state
+        self._member: Member | None = None
+        self._error = ""
+        self._pending = False
+        self._changing = asyncio.Lock()
+
+    @property
+    def manager(self) -> Manager | None:
+        return self._member.manager if self._member is not None else None
+
+    @property
+    def connected(self) -> bool:
+        return self._member is not None and self._member.connected
+
+    async def resume(self) -> None:
+        """Goes on where the node was, if it belongs to a cluster. What is wrong is logged, and shown by `status`."""
+        async with self._changing:
+            try:
+                membership = self._state.load()
+                if membership is None:
+                    return
+                credentials = load_credentials(self._state.certificates)
+                if credentials is None:
+                    raise FailedPrecondition(
+                        f"{self._state.certificates} holds no certificate; `pyswarm leave --force`, then join again"
+                    )
+                await self._start(Member(self._config, self._state, membership, credentials))
+            except PyswarmError as error:
+                log.error("the node cannot go on", reason=error.message)
+                self._error = error.message
+
+    async def init(self, request: InitRequest) -> str:
+        async with self._changing:
+            self._check_free()
+            return await self._enter(found(self._config, self._state, request))
+
+    async def join(self, request: JoinRequest) -> None:
+        async with self._changing:
+            self._check_free()
+            await self._enter(join(self._config, self._state, request))
+
+    async def leave(self, force: bool) -> None:
+        async with self._changing:
+            if self._member is None and not self._error:
+                raise NotInSwarm
+            if self._member is not None:
+                if self._member.manager is not None and not force:
+                    raise Unavailable(_what_leaving_costs(self._member.manager))
+                await self._member.leave()
+                self._member = None
+            self._state.wipe()
+            self._error = ""
+            log.info("the node left its cluster")
+
+    async def stop(self) -> None:
+        """The daemon ends; containers and the relay go on."""
+        if self._member is not None:
+            await self._member.stop()
+
+    def status(self) -> LocalNode:
+        member = self._member
+        if member is None:
+            state: LocalState = "error" if self._error else "pending" if self._pending else "inactive"
+            return LocalNode(state=state, error=self._error)
+        return LocalNode(
+            node_id=member.identity.node_id,
+            addr=member.address.host,
+            state="error" if member.error else "active",
+            is_manager=member.manager is not None,
+            remote_managers=member.managers,
+            error=member.error,
+        )
+
+    def control(self) -> ControlApi:
+        if self.manager is None:
+            raise NotManager(in_swarm=self._member is not None)
+        return self.manager.control
+
+    async def engine_info(self) -> Mapping[str, Any]:
+        return await engine_info(self._config.engine)
+
+    def _check_free(self) -> None:
+        if self._member is not None or self._error:
+            raise AlreadyInSwarm
+
+    async def _enter(self, entering: Awaitable[Member]) -> str:
+        """Becomes the member that `entering` makes; if that fails, is what it was before."""
+        self._pending = True
+        try:
+            member = await entering
+            await self._start(member)
+        except BaseException:
+            self._state.wipe()
+            raise
+        finally:
+            self._pending = False
+        return member.identity.node_id
+
+    async def _start(self, member: Member) -> None:
+        self._member = member
+        try:
+            await member.start()
+        except BaseException:
+            self._member = None
+            await member.stop()
+            raise
+
+
+def _what_leaving_costs(manager: Manager) -> str:
+    """Docker's words."""
+    managers = len(manager.members)
+    if managers == 1:
+        return (
+            "You are attempting to leave the swarm on a node that is participating as a manager. Removing the last "
+            "manager erases all current state of the swarm. Use `--force` to ignore this message."
+        )
+    return (
+        "You are attempting to leave the swarm on a node that is participating as a manager. Removing this node "
+        f"leaves {managers - 1} managers out of {managers}. Without a Raft quorum your swarm will be inaccessible. "
+        "The only way to restore a swarm that has lost consensus is to reinitialize it with `--force-new-cluster`. "
+        "Use `--force` to suppress this message."
+    )

@@ -1,0 +1,205 @@
+"""A node in its cluster: what runs for as long as it belongs there, wired together."""
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import suppress
+from random import Random
+from typing import Any
+
+from core.clock import SteadyClock, WallClock
+from core.errors import PyswarmError, Unavailable
+from core.logs import logger
+from core.model import Role
+from identity.credentials import Credentials
+from identity.model import NodeIdentity
+from ingress.client import RelayPorts
+from manager.manager import Founding, Manager, ManagerConfig
+from proto import ca_pb2, dispatcher_pb2
+from pyswarm.engineapi.ports import ManagerPeer
+from pyswarm.node.addresses import (
+    HostPort,
+    advertised,
+    interface_addresses,
+    parse_host_port,
+    towards,
+)
+from pyswarm.node.config import DaemonConfig
+from pyswarm.node.renewal import Renewer, ask_managers
+from pyswarm.node.state import Membership, StateDir
+from worker.agent import Agent
+from worker.database import SqliteDatabase
+from worker.executor.docker import DockerExecutor
+from worker.link import over_channel
+
+_ANY_ADDRESS = "0.0.0.0:2377"
+_ROLE_RETRY = 1.0
+"""Seconds between attempts to become a manager, or to cease to be one."""
+_LEAVE_SECONDS = 60.0
+
+log = logger("node")
+
+
+def listen_address(config: DaemonConfig, membership: Membership) -> HostPort:
+    return parse_host_port(config.listen_addr or membership.listen or _ANY_ADDRESS)
+
+
+def own_address(config: DaemonConfig, membership: Membership) -> HostPort:
+    """Where others reach this node now: as it was told, else as seen from the managers, else its only address.
+
+    Raises InvalidArgument if there is no such address.
+    """
+    port = listen_address(config, membership).port
+    if not membership.advertise:
+        for manager in membership.managers:
+            if host := towards(manager):
+                return HostPort(host, port)
+    return advertised(membership.advertise, interface_addresses(), port)
+
+
+class Member:
+    """From `start` to `stop` (the daemon ends, everything else goes on) or `leave` (nothing is left)."""
+
+    def __init__(
+        self,
+        config: DaemonConfig,
+        state: StateDir,
+        membership: Membership,
+        credentials: Credentials,
+        founding: Founding | None = None,
+    ) -> None:
+        self.address = own_address(config, membership)
+        self.manager: Manager | None = None
+        self.managers: tuple[ManagerPeer, ...] = ()
+        self._config = config
+        self._state = state
+        self._listen = listen_address(config, membership)
+        self._credentials = credentials
+        self._founding = founding
+        self._clock = SteadyClock()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._ports = RelayPorts(config.state_dir / "relay.sock", credentials)
+        self._agent = Agent(
+            connect=over_channel(credentials.channel),
+            managers=membership.managers,
+            executor=DockerExecutor(self.identity.cluster_id, self.identity.node_id, config.engine),
+            database=SqliteDatabase(state.worker_database),
+            published_ports=self._ports,
+            clock=self._clock,
+            rng=Random(),
+            on_info=self._on_info,
+            addr=self.address.host,
+        )
+        self._renewer = Renewer(credentials, state.certificates, self._ask, WallClock(), Random())
+
+    @property
+    def identity(self) -> NodeIdentity:
+        return self._credentials.identity
+
+    @property
+    def connected(self) -> bool:
+        return self._agent.connected
+
+    @property
+    def error(self) -> str:
+        """What the node's owner should do something about; empty when all is well."""
+        return self._renewer.problem
+
+    async def start(self) -> None:
+        """Returns once a founding manager leads, or a joining one is a member."""
+        if self.identity.role is Role.MANAGER:
+            await self._start_manager()
+        await self._ports.start()
+        self._spawn(self._agent.run())
+        self._spawn(self._renewer.run())
+        self._spawn(self._follow_role())
+
+    async def stop(self) -> None:
+        """In order, so that whoever loses something loses it to a successor: first the lead, then the session."""
+        if self.manager is not None:
+            await self.manager.stop()
+        await self._cancel()
+        await self._ports.stop()
+
+    async def leave(self) -> None:
+        """Stops and removes this node's containers and its relay. The state on disk is the caller's to wipe."""
+        try:
+            async with asyncio.timeout(_LEAVE_SECONDS):
+                await self._agent.leave()
+        except TimeoutError:
+            log.warning("the engine does not remove the node's containers; they are left", seconds=_LEAVE_SECONDS)
+        if self.manager is not None:
+            await self.manager.stop()
+            self.manager = None
+        await self._cancel()
+        await self._ports.stop(kill=True)
+
+    async def _start_manager(self) -> None:
+        manager = Manager(
+            ManagerConfig(self._state.raft, str(self.address), self._listen.host, self._listen.port),
+            self._credentials,
+            self._clock,
+            founding=self._founding is not None,
+        )
+        try:
+            await manager.start(self._founding, self._agent.managers)
+        except BaseException:
+            await manager.stop()
+            raise
+        self.manager = manager
+        self._agent.know_managers([str(self.address), *self._agent.managers])
+
+    async def _stop_manager(self) -> None:
+        manager, self.manager = self.manager, None
+        if manager is not None:
+            await manager.stop()
+        self._state.wipe_raft()
+
+    async def _follow_role(self) -> None:
+        """Is a manager while the certificate says so; the certificate follows what the cluster wants."""
+        changed = asyncio.Event()
+        unsubscribe = self._credentials.subscribe(changed.set)
+        try:
+            while True:
+                await changed.wait()
+                changed.clear()
+                self._agent.reconnect()
+                await self._ports.rotate(self._credentials)
+                try:
+                    await self._take_role()
+                except PyswarmError as error:
+                    log.warning("role not taken yet", role=self.identity.role.name.lower(), reason=error.message)
+                    await asyncio.sleep(_ROLE_RETRY)
+                    changed.set()
+        finally:
+            unsubscribe()
+
+    async def _take_role(self) -> None:
+        wanted = self.identity.role is Role.MANAGER
+        if wanted and self.manager is None:
+            log.info("becoming a manager")
+            await self._start_manager()
+        elif not wanted and self.manager is not None:
+            log.info("no manager any more")
+            await self._stop_manager()
+
+    async def _ask(self, csr: bytes) -> ca_pb2.IssueCertificateResponse:
+        """A certificate, from this node's own manager if it is one: it may be the only one there is."""
+        if self.manager is not None:
+            with suppress(Unavailable):
+                return await self.manager.authority.renew_own(csr)
+        return await ask_managers(self._credentials, self._agent.managers, csr)
+
+    def _on_info(self, info: dispatcher_pb2.SessionInfo) -> None:
+        self.managers = tuple(ManagerPeer(peer.node_id, peer.addr) for peer in info.managers)
+        self._renewer.want_role(Role(info.node.role))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.append(asyncio.create_task(work))
+
+    async def _cancel(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+        self._tasks.clear()

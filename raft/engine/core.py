@@ -1,5 +1,6 @@
 """The one class that knows the engine's inside. Everything private it touches is named in raft.engine.hooks."""
 
+import zlib
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -20,6 +21,13 @@ from raft.storage.journal import Journal
 
 _BATCH_BYTES = MAX_COMMAND + (256 << 10)
 """Larger than any command: the engine splits what is larger by pickling it."""
+
+
+class _Node(Node):  # type: ignore[misc]  # the engine has no types
+    """Hashed alike in every process, so that a simulation repeats."""
+
+    def __hash__(self) -> int:
+        return zlib.crc32(self.id.encode())
 
 
 class Owner(Protocol):
@@ -184,8 +192,8 @@ class Core(SyncObj):  # type: ignore[misc]  # the engine has no types
             logCompactionMinTime=1e18,
             onStateChanged=self._state_changed,
         )
-        others = [Node(voter) for voter in log.membership.current.voters if voter != own_id]
-        super().__init__(Node(own_id), others, conf, nodeClass=Node, transport=self._wire)
+        others = [_Node(voter) for voter in log.membership.current.voters if voter != own_id]
+        super().__init__(_Node(own_id), others, conf, nodeClass=_Node, transport=self._wire)
         hooks.check_instance(self)
         self._idToMethod = {0: self._apply}
         self._poller = _Poller(owner)
@@ -209,22 +217,22 @@ class Core(SyncObj):  # type: ignore[misc]  # the engine has no types
         self._raise_failure()
 
     def deliver(self, sender: str, message: dict[str, Any]) -> None:
-        self._wire._onMessageReceived(Node(sender), message)
+        self._wire._onMessageReceived(_Node(sender), message)
         self._raise_failure()
 
     def connected(self, node_id: str, learner: bool) -> None:
         tell = self._wire._onReadonlyNodeConnected if learner else self._wire._onNodeConnected
-        tell(Node(node_id))
+        tell(_Node(node_id))
 
     def disconnected(self, node_id: str, learner: bool) -> None:
         tell = self._wire._onReadonlyNodeDisconnected if learner else self._wire._onNodeDisconnected
-        tell(Node(node_id))
+        tell(_Node(node_id))
 
     def add_voter(self, node_id: str) -> None:
-        self._SyncObj__doChangeCluster(["add", node_id, Node(node_id)])
+        self._SyncObj__doChangeCluster(["add", node_id, _Node(node_id)])
 
     def remove_voter(self, node_id: str) -> None:
-        self._SyncObj__doChangeCluster(["rem", node_id, Node(node_id)])
+        self._SyncObj__doChangeCluster(["rem", node_id, _Node(node_id)])
 
     def send_appends(self) -> None:
         self._SyncObj__sendAppendEntries()

@@ -256,7 +256,7 @@ class Engine:
 
     def _note_caught_up(self) -> None:
         if self._core._isLeader():
-            for learner in self._peers.learners - self._caught_up:
+            for learner in sorted(self._peers.learners - self._caught_up):
                 if self._guard.matched(learner) >= self._peers.committed:
                     self._caught_up.add(learner)
                     self._outputs.append(ev.CaughtUp(learner))
@@ -265,7 +265,7 @@ class Engine:
         found: list[ev.Event] = []
         try:
             if self._blocking:
-                wait = self._wait()
+                wait = self.idle_for()
                 if wait > 0:
                     found.append(self._inbox.get(timeout=wait))
             while len(found) < 1024:
@@ -274,7 +274,7 @@ class Engine:
             pass
         return found
 
-    def _wait(self) -> float:
+    def idle_for(self) -> float:
         """Seconds until something is due if nothing comes."""
         now = self._clock()
         if self._core._isLeader():

@@ -58,8 +58,8 @@ class Peers:
         entry = self._journal.at(index)
         return None if entry is None else entry.term
 
-    def other_voters(self) -> frozenset[str]:
-        return self._others(self.voters)
+    def other_voters(self) -> list[str]:
+        return sorted(self._others(self.voters))
 
     def configuration_changed(self) -> bool:
         """Since it was asked last."""
@@ -85,17 +85,17 @@ class Peers:
             return frozenset()
         self._followed = now
         voters, learners = self._others(now.voters), self._others(now.learners)
-        for learner in self._learners - learners:
+        for learner in sorted(self._learners - learners):
             self._core.disconnected(learner, learner=True)
-        for voter in self._voters - voters:
+        for voter in sorted(self._voters - voters):
             self._core.disconnected(voter, learner=False)
             self._core.remove_voter(voter)
         gone = (self._voters | self._learners) - voters - learners
         new_voters, new_learners = voters - self._voters, learners - self._learners
         self._voters, self._learners = voters, learners
-        for new in new_voters:
+        for new in sorted(new_voters):
             self._core.add_voter(new)
-        for new in (new_voters | new_learners) & self._linked:
+        for new in sorted((new_voters | new_learners) & self._linked):
             self._core.connected(new, new in learners)
         return gone
 

@@ -13,9 +13,9 @@ from core.model import Node, Task, TaskState, TaskStatus
 from manager.scheduler.node_info import NodeInfo
 from manager.scheduler.nodes import Nodes
 from manager.scheduler.pool import Pool
+from manager.scheduler.preferences import spread_by_labels
 from manager.scheduler.queue import Group, Queue, key_of
 from manager.scheduler.requirements import RequirementsCache
-from manager.scheduler.preferences import spread_by_labels
 from manager.scheduler.spread import spread
 from manager.store import Event, EventKind, Transaction
 

@@ -61,7 +61,7 @@ class SqliteDatabase:
         self._path = path
         try:
             self._connection = _open(path)
-        except sqlite3.OperationalError as error:
+        except (sqlite3.OperationalError, OSError) as error:
             raise Unavailable(f"cannot open {path}: {error}; check the disk and the permissions") from error
         except sqlite3.DatabaseError as error:
             log.warning("damaged database put aside; a new one is begun", path=str(path), error=str(error))

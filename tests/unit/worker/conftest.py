@@ -1,3 +1,5 @@
+"""Agents of one node against played managers, on a loop on which nobody waits."""
+
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from random import Random
@@ -7,12 +9,19 @@ import pytest
 
 from core.clock import ManualClock
 from tests.support.dispatcher import PlayedCluster
+from tests.support.warp import WarpLoop
 from worker.agent import Agent
 from worker.database import MemoryDatabase
 from worker.executor.fake import FakeExecutor
 from worker.published import NoPublishedPorts
 
 StartAgent = Callable[..., Agent]
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Function) -> dict[str, LoopFactory]:
+    """A module whose tests must really wait says so by a `LOOP` of its own."""
+    return {"loop": getattr(item.module, "LOOP", WarpLoop)}
 
 
 @pytest.fixture
@@ -27,8 +36,8 @@ def executor() -> FakeExecutor:
 
 @pytest.fixture
 async def start_agent(cluster: PlayedCluster, executor: FakeExecutor) -> AsyncIterator[StartAgent]:
-    """Starts agents of one node; they are stopped after the test."""
-    running: list[asyncio.Task[None]] = []
+    """Starts agents of one node. An agent's `stop` ends it as a stopped daemon does; all are stopped in the end."""
+    running: dict[Agent, asyncio.Task[None]] = {}
 
     def start(**changes: Any) -> Agent:
         arguments: dict[str, Any] = {
@@ -42,10 +51,15 @@ async def start_agent(cluster: PlayedCluster, executor: FakeExecutor) -> AsyncIt
             "on_info": lambda info: None,
         }
         agent = Agent(**(arguments | changes))
-        running.append(asyncio.create_task(agent.run()))
+        running[agent] = asyncio.create_task(agent.run())
         return agent
 
+    async def stop(agent: Agent) -> None:
+        running[agent].cancel()
+        await asyncio.wait([running[agent]])
+
+    start.stop = stop
     yield start
-    for job in running:
-        job.cancel()
-    await asyncio.gather(*running, return_exceptions=True)
+    for agent in running:
+        await stop(agent)
+        assert running[agent].cancelled(), running[agent].exception()

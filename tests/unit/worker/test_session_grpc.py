@@ -1,0 +1,147 @@
+"""Agents and a servicer over real gRPC streams."""
+
+import asyncio
+from random import Random
+
+import grpc
+import pytest
+
+from core import codec
+from core.clock import SteadyClock
+from core.errors import NotLeader
+from core.model import TaskState, TaskStatus
+from core.rpc import abort
+from proto import dispatcher_pb2 as pb
+from proto.dispatcher_pb2_grpc import DispatcherServicer, add_DispatcherServicer_to_server
+from tests.support.tasks import make_task
+from worker.agent import Agent
+from worker.database import MemoryDatabase
+from worker.executor.fake import FakeExecutor
+from worker.link import over_channel
+from worker.published import NoPublishedPorts
+
+LOOP = asyncio.SelectorEventLoop
+
+
+class Leader(DispatcherServicer):
+    """Assigns `tasks` to whoever comes, and acks."""
+
+    def __init__(self, *tasks):
+        self.tasks = tasks
+        self.leader = None
+        self.statuses = {}
+        self.sessions = 0
+        self.changed = asyncio.Event()
+
+    async def Session(self, requests, context):
+        if self.leader is not None:
+            await abort(context, NotLeader(self.leader))
+        self.sessions += 1
+        async for request in requests:
+            match request.WhichOneof("body"):
+                case "register":
+                    yield pb.DispatcherMessage(welcome=pb.Welcome(session_id="session"))
+                    assignments = pb.Assignments(results_in=1, tasks=codec.pack_tasks(self.tasks))
+                    yield pb.DispatcherMessage(assignments=assignments)
+                case "status":
+                    for update in request.status.updates:
+                        self.statuses[update.task_id] = codec.decode(TaskStatus, update.status)
+                    yield pb.DispatcherMessage(status_ack=pb.StatusAck(sequence=request.status.sequence))
+            self.changed.set()
+
+    async def until(self, condition):
+        while not condition(self):
+            self.changed.clear()
+            await self.changed.wait()
+
+    def all_running(self):
+        return len(self.statuses) == len(self.tasks) and all(
+            status.state == TaskState.RUNNING for status in self.statuses.values()
+        )
+
+
+class Host:
+    """Servers, and agents of nodes that know some of them."""
+
+    def __init__(self):
+        self._servers = []
+        self._agents = {}
+
+    async def serve(self, servicer, port=0):
+        server = grpc.aio.server()
+        add_DispatcherServicer_to_server(servicer, server)
+        port = server.add_insecure_port(f"127.0.0.1:{port}")
+        await server.start()
+        self._servers.append(server)
+        return f"127.0.0.1:{port}", server
+
+    def agent(self, *managers):
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        agent = Agent(
+            connect=over_channel(lambda addr: grpc.aio.insecure_channel(addr, options)),
+            managers=managers,
+            executor=FakeExecutor(),
+            database=MemoryDatabase(),
+            published_ports=NoPublishedPorts(),
+            clock=SteadyClock(),
+            rng=Random(1),
+            on_info=lambda info: None,
+        )
+        self._agents[agent] = asyncio.create_task(agent.run())
+        return agent
+
+    async def close(self):
+        for job in self._agents.values():
+            job.cancel()
+            await asyncio.wait([job])
+            assert job.cancelled(), job.exception()
+        for server in self._servers:
+            await server.stop(None)
+
+
+@pytest.fixture
+async def host():
+    running = Host()
+    yield running
+    await running.close()
+
+
+async def test_tasks_run_and_are_reported(host):
+    leader = Leader(*(make_task(f"task-{number}") for number in range(100)))
+    addr, _ = await host.serve(leader)
+    agent = host.agent(addr)
+    await leader.until(Leader.all_running)
+    assert agent.connected
+
+
+async def test_AGT_08_the_leader_that_a_follower_names_is_asked(host):
+    leader, follower = Leader(make_task()), Leader()
+    addr, _ = await host.serve(leader)
+    follower.leader = addr
+    wrong, _ = await host.serve(follower)
+    host.agent(wrong)
+    await leader.until(Leader.all_running)
+    assert follower.sessions == 0
+
+
+async def test_AGT_08_a_manager_that_dies_and_comes_back_is_found_again(host):
+    leader = Leader(make_task())
+    addr, server = await host.serve(leader)
+    agent = host.agent(addr)
+    await leader.until(Leader.all_running)
+    await server.stop(None)
+    again = Leader(make_task())
+    _, _ = await host.serve(again, port=int(addr.rpartition(":")[2]))
+    await again.until(Leader.all_running)
+    assert agent.connected
+
+
+async def test_AGT_08_a_description_that_changed_makes_a_new_session(host):
+    leader = Leader(make_task())
+    addr, _ = await host.serve(leader)
+    agent = host.agent(addr)
+    await leader.until(Leader.all_running)
+    agent.reconnect()
+    await leader.until(lambda it: it.sessions == 2)
+    agent.reconnect()
+    await leader.until(lambda it: it.sessions == 3)

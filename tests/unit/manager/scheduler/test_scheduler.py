@@ -94,7 +94,8 @@ def test_SCH_04_spread_is_per_service_first_then_by_load():
     # A service of four goes to all nodes, also to the one that is fuller than the others.
     stage.waiting("a", 4)
     stage.run()
-    assert set(stage.where("a").values()) == {1} and len(stage.where("a")) == 4
+    assert set(stage.where("a").values()) == {1}
+    assert len(stage.where("a")) == 4
     # With three more the fullest one stays behind.
     stage.waiting("a", 3)
     stage.run()
@@ -440,10 +441,11 @@ def test_more_kinds_of_requirements_than_are_indexed_at_a_time():
     put_nodes(stage, 2, memory=60 << 20)
     stage.run()
     placed = [task_id for task_id in ids if stage.task(task_id).node_id]
-    claimed = {node_id: 0 for node_id in ("node0", "node1")}
+    claimed = dict.fromkeys(("node0", "node1"), 0)
     for task_id in placed:
         claimed[stage.node_of(task_id)] += stage.task(task_id).spec.resources.reservations.memory_bytes
-    assert placed and all(total <= 60 << 20 for total in claimed.values())
+    assert placed
+    assert all(total <= 60 << 20 for total in claimed.values())
     put_nodes(stage, 80, memory=1 << 30)
     stage.run()
     assert all(stage.node_of(task_id) for task_id in ids)

@@ -69,7 +69,7 @@ class Member:
     ) -> None:
         self.address = own_address(config, membership)
         self.manager: Manager | None = None
-        self.managers: tuple[ManagerPeer, ...] = ()
+        self._told_managers: tuple[ManagerPeer, ...] = ()
         self._config = config
         self._state = state
         self._listen = listen_address(config, membership)
@@ -94,6 +94,13 @@ class Member:
     @property
     def identity(self) -> NodeIdentity:
         return self._credentials.identity
+
+    @property
+    def managers(self) -> tuple[ManagerPeer, ...]:
+        """A manager knows them itself, another node has been told."""
+        if self.manager is not None:
+            return tuple(ManagerPeer(member.node_id, member.addr) for member in self.manager.members)
+        return self._told_managers
 
     @property
     def connected(self) -> bool:
@@ -190,7 +197,7 @@ class Member:
         return await ask_managers(self._credentials, self._agent.managers, csr)
 
     def _on_info(self, info: dispatcher_pb2.SessionInfo) -> None:
-        self.managers = tuple(ManagerPeer(peer.node_id, peer.addr) for peer in info.managers)
+        self._told_managers = tuple(ManagerPeer(peer.node_id, peer.addr) for peer in info.managers)
         self._renewer.want_role(Role(info.node.role))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

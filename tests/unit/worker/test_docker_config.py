@@ -1,0 +1,156 @@
+import dataclasses
+
+import pytest
+
+from core.clock import SECOND
+from core.model import (
+    BindOptions,
+    ContainerSpec,
+    Mount,
+    MountType,
+    PortConfig,
+    Protocol,
+    PublishMode,
+    ResourceRequirements,
+    Resources,
+    TaskSpec,
+    TmpfsOptions,
+    VolumeOptions,
+)
+from tests.support.tasks import make_task
+from worker.executor import TaskError
+from worker.executor.docker.config import container_config, container_name, published_ports
+from worker.executor.docker.describe import description
+
+HOST = PublishMode.HOST
+
+
+def config_of(spec=None, ports=(), resources=None, api=(1, 44)):
+    task_spec = TaskSpec(container=spec or ContainerSpec(image="busybox"), resources=resources)
+    task = dataclasses.replace(make_task(), spec=task_spec, ports=ports)
+    return container_config(task, "cluster-1", "node-1", api)
+
+
+def test_the_least_a_task_can_say():
+    assert config_of() == {
+        "Image": "busybox",
+        "Labels": {
+            "com.docker.swarm.task": "",
+            "com.docker.swarm.task.id": "task-1",
+            "com.docker.swarm.task.name": "web.1.task-1",
+            "com.docker.swarm.node.id": "node-1",
+            "com.docker.swarm.service.id": "service-1",
+            "com.docker.swarm.service.name": "web",
+            "io.pyswarm.cluster": "cluster-1",
+            "io.pyswarm.node": "node-1",
+            "io.pyswarm.task": "task-1",
+        },
+        "Env": [],
+        "HostConfig": {},
+    }
+
+
+def test_all_of_a_container_spec():
+    spec = ContainerSpec(
+        image="busybox",
+        labels={"mine": "yes", "io.pyswarm.task": "forged"},
+        command=("/bin/sh", "-c"),
+        args=("true",),
+        hostname="box",
+        env=("A=1", "B"),
+        dir="/srv",
+        user="1:2",
+        stop_signal="SIGUSR1",
+        stop_grace_period=1_500_000_000,
+        init=True,
+        isolation="default",
+    )
+    resources = ResourceRequirements(Resources(2 * 10**9, 2**28), Resources(10**9, 2**27))
+    config = config_of(spec, resources=resources)
+    assert config["Labels"]["mine"] == "yes"
+    assert config["Labels"]["io.pyswarm.task"] == "task-1"
+    assert (config["Entrypoint"], config["Cmd"]) == (["/bin/sh", "-c"], ["true"])
+    assert (config["Hostname"], config["Env"], config["WorkingDir"]) == ("box", ["A=1", "B"], "/srv")
+    assert (config["User"], config["StopSignal"], config["StopTimeout"]) == ("1:2", "SIGUSR1", 2)
+    assert config["HostConfig"] == {"Memory": 2**28, "NanoCpus": 2 * 10**9, "Init": True, "Isolation": "default"}
+
+
+@pytest.mark.parametrize(("grace", "seconds"), [(0, 0), (1, 1), (SECOND, 1), (90 * SECOND, 90)])
+def test_a_grace_is_never_cut_short(grace, seconds):
+    assert config_of(ContainerSpec(stop_grace_period=grace))["StopTimeout"] == seconds
+
+
+def test_mounts():
+    mounts = (
+        Mount(MountType.BIND, "/src", "/dst", True, "cached", bind=BindOptions("rslave", True, True)),
+        Mount(MountType.VOLUME, "data", "/data", volume=VolumeOptions(True, {"l": "1"}, "nfs", {"o": "rw"})),
+        Mount(MountType.VOLUME, target="/scratch", volume=VolumeOptions()),
+        Mount(MountType.TMPFS, target="/tmp", tmpfs=TmpfsOptions(2**20, 0o700)),
+    )
+    bind, volume, scratch, tmpfs = config_of(ContainerSpec(mounts=mounts))["HostConfig"]["Mounts"]
+    assert bind == {
+        "Type": "bind",
+        "Source": "/src",
+        "Target": "/dst",
+        "ReadOnly": True,
+        "Consistency": "cached",
+        "BindOptions": {"Propagation": "rslave", "NonRecursive": True, "CreateMountpoint": True},
+    }
+    assert volume["VolumeOptions"] == {
+        "NoCopy": True,
+        "Labels": {"l": "1"},
+        "DriverConfig": {"Name": "nfs", "Options": {"o": "rw"}},
+    }
+    assert scratch["VolumeOptions"] == {"NoCopy": False, "Labels": {}}
+    assert (tmpfs["Type"], tmpfs["TmpfsOptions"]) == ("tmpfs", {"SizeBytes": 2**20, "Mode": 0o700})
+
+
+def test_what_an_old_engine_would_leave_out_silently_is_refused():
+    mount = Mount(MountType.BIND, "/src", "/dst", bind=BindOptions(create_mountpoint=True))
+    with pytest.raises(TaskError, match=r"mount /dst: this node's engine is too old .*API 1\.42"):
+        config_of(ContainerSpec(mounts=(mount,)), api=(1, 41))
+
+
+def test_only_host_ports_are_published_by_the_engine():
+    ports = (
+        PortConfig(target_port=80, published_port=8080, publish_mode=HOST),
+        PortConfig(target_port=80, published_port=8081, publish_mode=HOST),
+        PortConfig(target_port=53, protocol=Protocol.UDP, publish_mode=HOST),
+        PortConfig(target_port=90, published_port=9090),
+    )
+    config = config_of(ports=ports)
+    assert config["ExposedPorts"] == {"80/tcp": {}, "53/udp": {}}
+    bindings = {"80/tcp": [{"HostPort": "8080"}, {"HostPort": "8081"}], "53/udp": [{"HostPort": ""}]}
+    assert config["HostConfig"]["PortBindings"] == bindings
+    seen = {
+        "80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}, {"HostIp": "0.0.0.0", "HostPort": "8081"}],
+        "53/udp": [{"HostIp": "0.0.0.0", "HostPort": "32768"}, {"HostIp": "::", "HostPort": "32768"}],
+    }
+    task = dataclasses.replace(make_task(), ports=ports)
+    assert published_ports(task, seen) == (*ports[:2], dataclasses.replace(ports[2], published_port=32768))
+    assert published_ports(task, None) == ()
+
+
+def test_names_of_slots_and_of_nodes():
+    assert container_name(make_task()) == "web.1.task-1"
+    assert container_name(dataclasses.replace(make_task(), slot=0)) == "web.node-1.task-1"
+
+
+def test_the_engine_describes_the_node():
+    info = {
+        "Name": "host",
+        "Architecture": "x86_64",
+        "OSType": "linux",
+        "NCPU": 2,
+        "MemTotal": 2**30,
+        "ServerVersion": "20.10",
+        "Labels": ["disk=ssd", "plain", "eq=a=b"],
+        "Plugins": {"Volume": ["local"], "Network": ["overlay", "bridge"], "Authorization": None},
+    }
+    node = description(info)
+    assert (node.hostname, node.platform.architecture, node.platform.os) == ("host", "x86_64", "linux")
+    assert (node.resources.nano_cpus, node.resources.memory_bytes) == (2 * 10**9, 2**30)
+    assert node.engine_labels == {"disk": "ssd", "plain": "", "eq": "a=b"}
+    plugins = [("Network", "bridge"), ("Network", "overlay"), ("Volume", "local")]
+    assert [(plugin.type, plugin.name) for plugin in node.plugins] == plugins
+    assert description(info | {"Labels": None, "Plugins": None}).plugins == ()

@@ -1,0 +1,41 @@
+import pytest
+
+from core.model import LogOptions
+from worker.executor.docker.logs import entries, parameters
+
+
+def frame(kind: int, payload: bytes) -> bytes:
+    return bytes([kind, 0, 0, 0]) + len(payload).to_bytes(4, "big") + payload
+
+
+RAW = (
+    frame(1, b"2024-02-29T12:00:00.000000001Z one\n")
+    + frame(2, b"2024-02-29T12:00:00.5Z two words \n")
+    + frame(1, b"2024-02-29T12:00:01Z \n")
+)
+NOON = 1_709_208_000 * 10**9
+
+
+@pytest.mark.parametrize("size", [1, 7, len(RAW)])
+async def test_frames_are_read_however_they_are_cut(size):
+    async def chunks():
+        for start in range(0, len(RAW), size):
+            yield RAW[start : start + size]
+
+    assert [entry async for entry in entries(chunks())] == [
+        (NOON + 1, False, b"one\n"),
+        (NOON + 500_000_000, True, b"two words \n"),
+        (NOON + 10**9, False, b"\n"),
+    ]
+
+
+def test_what_is_asked_of_the_engine():
+    assert parameters(LogOptions(stderr=False, since=NOON + 7, tail=5)) == {
+        "stdout": True,
+        "stderr": False,
+        "follow": False,
+        "timestamps": True,
+        "since": "1709208000.000000007",
+        "tail": "5",
+    }
+    assert parameters(LogOptions())["tail"] == "all"

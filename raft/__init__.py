@@ -5,7 +5,7 @@ from pathlib import Path
 from identity.credentials import Credentials
 from raft.api import MAX_CHUNK, MAX_COMMAND, Consensus, Leadership, Member, StateMachine, Timing
 from raft.consensus import RaftNode
-from raft.storage import state as storage
+from raft.storage import state
 
 __all__ = [
     "MAX_CHUNK",
@@ -37,18 +37,18 @@ def open_member(
     the repair to do, for a folder of another cluster, node or version, and for a damaged one.
     """
     identity = credentials.identity
-    if storage.exists(folder):
-        state = storage.load(folder, identity.cluster_id, identity.node_id)
+    if state.exists(folder):
+        stored = state.load(folder, identity.cluster_id, identity.node_id)
     else:
-        state = storage.create(folder, identity.cluster_id, identity.node_id, addr if bootstrap else None)
-    return RaftNode(state, addr, credentials, machine, timing or Timing())
+        stored = state.create(folder, identity.cluster_id, identity.node_id, addr if bootstrap else None)
+    return RaftNode(stored, addr, credentials, machine, timing or Timing())
 
 
 def exists(folder: Path) -> bool:
     """Whether a member's log lies in `folder`."""
-    return storage.exists(folder)
+    return state.exists(folder)
 
 
 def wipe(folder: Path) -> None:
     """Forgets a stopped member. It cannot come back; its node can join again as a new one."""
-    storage.wipe(folder)
+    state.wipe(folder)

@@ -1,0 +1,196 @@
+"""The log on disk: what a crash may take, what damage is refused, and with which words (S8)."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from core.errors import FailedPrecondition
+from core.ids import new_id
+from raft import codec
+from raft.messages import FIRST, NOOP, Entry
+from raft.storage import state as storage
+from raft.storage.errors import DamagedState, ForeignState, StorageFailed
+from raft.storage.frame import Damaged, Torn, frame, read_frames
+from raft.storage.journal import Journal
+
+CLUSTER, NODE = new_id(), new_id()
+
+
+def entry(index: int, term: int = 1, size: int = 20) -> Entry:
+    return Entry(codec.encode_proposal(b"%d" % index, b"x" * size), index, term)
+
+
+def create(folder: Path) -> Journal:
+    return storage.create(folder, CLUSTER, NODE, None).journal
+
+
+def load(folder: Path) -> Journal:
+    return storage.load(folder, CLUSTER, NODE).journal
+
+
+def written(folder: Path, last: int) -> Path:
+    """A journal with so many entries, each synced by itself; its one file."""
+    journal = create(folder)
+    for index in range(2, last + 1):
+        journal.append(entry(index))
+        journal.sync()
+    journal.close()
+    (path,) = folder.glob("*.wal")
+    return path
+
+
+def test_S8_what_was_synced_is_read_back_and_nothing_else(tmp_path: Path) -> None:
+    journal = create(tmp_path)
+    journal.append(entry(2))
+    journal.vote(7, NODE)
+    journal.append(entry(3))
+    journal.close()
+    again = load(tmp_path)
+    assert again.entries == [FIRST, entry(2)]
+    assert (again.term, again.candidate) == (7, NODE)
+
+
+def test_S8_truncation_and_compaction_are_read_back(tmp_path: Path) -> None:
+    journal = create(tmp_path)
+    for index in range(2, 10):
+        journal.append(entry(index))
+    journal.truncate(7)
+    journal.append(entry(7, term=2))
+    journal.sync()
+    journal.compact(1)
+    journal.close()
+    assert load(tmp_path).entries == [FIRST, *map(entry, range(2, 7)), entry(7, term=2)]
+
+
+def test_S8_old_segments_go_once_a_snapshot_covers_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("raft.storage.journal.SEGMENT_BYTES", 2000)
+    journal = create(tmp_path)
+    journal.vote(3, NODE)
+    for index in range(2, 60):
+        journal.append(entry(index, size=200))
+        journal.sync()
+    before = len(list(tmp_path.glob("*.wal")))
+    journal.compact(50)
+    assert len(list(tmp_path.glob("*.wal"))) < before / 2
+    assert (journal.entries[0], journal.at(49), journal.at(59)) == (entry(50, size=200), None, entry(59, size=200))
+    assert journal.term == 3
+
+
+@pytest.mark.parametrize("cut", [1, 5, 17, 60])
+def test_S8_a_torn_tail_is_cut_away(tmp_path: Path, cut: int) -> None:
+    path = written(tmp_path, 5)
+    os.truncate(path, path.stat().st_size - cut)
+    again = load(tmp_path)
+    assert again.entries == [FIRST, entry(2), entry(3), entry(4)]
+    again.append(entry(5, term=2))
+    again.sync()
+    again.close()
+    assert load(tmp_path).entries[-1] == entry(5, term=2)
+
+
+def test_S8_a_tail_that_never_reached_the_disk_is_cut_away(tmp_path: Path) -> None:
+    path = written(tmp_path, 3)
+    size = path.stat().st_size
+    journal = load(tmp_path)
+    journal.append(entry(4, size=5000))
+    journal.sync()
+    journal.close()
+    last = max(tmp_path.glob("*.wal"))
+    data = bytearray(last.read_bytes())
+    data[1024:1536] = bytes(512)
+    last.write_bytes(data)
+    assert load(tmp_path).entries == [FIRST, entry(2), entry(3)]
+    assert path.stat().st_size == size
+
+
+@pytest.mark.parametrize("where", [0.2, 0.5, 0.8, 0.99])
+def test_S8_a_flipped_bit_is_refused_with_the_repair(tmp_path: Path, where: float) -> None:
+    path = written(tmp_path, 9)
+    data = bytearray(path.read_bytes())
+    data[int(len(data) * where)] ^= 0x10
+    path.write_bytes(data)
+    with pytest.raises(DamagedState) as refusal:
+        load(tmp_path)
+    message = refusal.value.message
+    assert message.startswith(f"{path}: ")
+    assert "This manager does not start with it" in message
+    assert f"`pyswarm node demote {NODE}`" in message
+    assert "`pyswarm leave --force` and join again" in message
+    assert path.read_bytes() == data
+
+
+def test_S8_a_missing_segment_is_refused(tmp_path: Path) -> None:
+    written(tmp_path, 3)
+    for _ in range(3):
+        load(tmp_path).close()
+    sorted(tmp_path.glob("*.wal"))[1].unlink()
+    with pytest.raises(DamagedState, match="number 2, is missing"):
+        load(tmp_path)
+
+
+def test_S8_a_segment_whose_creation_was_cut_short_is_begun_anew(tmp_path: Path) -> None:
+    written(tmp_path, 3)
+    (tmp_path / f"{2:016d}.wal").write_bytes(b"\xf7PS")
+    assert load(tmp_path).entries == [FIRST, entry(2), entry(3)]
+
+
+def test_a_folder_of_another_cluster_or_node_is_refused(tmp_path: Path) -> None:
+    written(tmp_path, 3)
+    other = new_id()
+    with pytest.raises(ForeignState, match=f"holds the log of cluster {CLUSTER}, but this is cluster {other}"):
+        storage.load(tmp_path, other, NODE)
+    with pytest.raises(ForeignState, match=f"holds the log of node {NODE}, but this is node {other}"):
+        storage.load(tmp_path, CLUSTER, other)
+
+
+def test_RFT_08_nothing_can_be_read_without_the_data_key(tmp_path: Path) -> None:
+    state = storage.create(tmp_path, CLUSTER, NODE, None)
+    state.journal.append(Entry(codec.encode_proposal(b"id", b"the secret itself"), 2, 0))
+    state.journal.sync()
+    state.journal.close()
+    files = list(tmp_path.iterdir())
+    assert all(b"the secret" not in path.read_bytes() for path in files)
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in files)
+    key = tmp_path / "data-key"
+    held = key.read_bytes()
+    key.write_bytes(bytes(32))
+    with pytest.raises(FailedPrecondition, match="sealed with a data key that .* does not hold"):
+        load(tmp_path)
+    key.unlink()
+    with pytest.raises(FailedPrecondition, match=r"data-key is missing"):
+        load(tmp_path)
+    key.write_bytes(os.urandom(32) + held)
+    assert load(tmp_path).entries[-1].idx == 2
+
+
+def test_S8_a_full_disk_stops_the_member_with_a_clear_message(tmp_path: Path) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    create(tmp_path).close()
+    journal = storage.load(tmp_path, CLUSTER, NODE).journal
+    journal._sync = full
+    journal.append(entry(2))
+    for _ in range(2):
+        with pytest.raises(StorageFailed, match=r"cannot write .*No space left on device.*make room"):
+            journal.sync()
+
+
+def test_frames_tell_torn_from_damaged() -> None:
+    whole = frame(b"one") + frame(b"two" * 300)
+    assert [payload for _, payload in read_frames(whole)] == [b"one", b"two" * 300]
+    for length in range(len(frame(b"one")) + 1, len(whole)):
+        with pytest.raises(Torn) as torn:
+            list(read_frames(whole[:length]))
+        assert torn.value.offset == len(frame(b"one"))
+    for at in range(len(whole)):
+        flipped = bytearray(whole)
+        flipped[at] ^= 0x20
+        with pytest.raises(Damaged):
+            list(read_frames(bytes(flipped)))
+
+
+def test_an_empty_command_is_a_leaders_first_entry() -> None:
+    assert codec.decode_entry(codec.encode_entry(Entry(NOOP, 4, 2))) == Entry(NOOP, 4, 2)

@@ -126,7 +126,5 @@ class Agent:
         assert self._session is not None
         self._ports.offer(state, self._session.acknowledge)
 
-    def controller(self, task_id: str) -> Controller | None:
-        """The controller of a task that is on this node."""
-        manager = self._worker.tasks.get(task_id)
-        return manager.controller if manager is not None else None
+    async def controller(self, task_id: str) -> Controller | None:
+        return await self._worker.controller(task_id)

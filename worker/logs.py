@@ -1,7 +1,7 @@
 """Answers the leader's log subscriptions: each is one stream of lines, from all tasks of it that are here."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 import grpc
 
@@ -17,7 +17,7 @@ QUEUE_LINES = 2 * BATCH_LINES
 
 log = logger("worker.logs")
 
-Find = Callable[[str], Controller | None]
+Find = Callable[[str], Awaitable[Controller | None]]
 
 
 class LogPublisher:
@@ -80,7 +80,7 @@ class _Subscription:
 
     async def _read(self, task_id: str) -> None:
         try:
-            controller = self._find(task_id)
+            controller = await self._find(task_id)
             if controller is None:
                 raise TaskError("it is no longer on this node")
             async for line in controller.logs(self._options):

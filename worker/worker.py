@@ -8,9 +8,12 @@ from core.clock import Clock
 from core.logs import logger
 from core.model import Task, TaskStatus
 from worker.database import Database
-from worker.executor import Executor, TemporaryError
+from worker.executor import Controller, Executor, TemporaryError
 from worker.reporter import Reporter
 from worker.task_manager import RETRY_DELAY, TaskManager
+
+OVERTAKING = 2.0
+"""Seconds by which a question about a task may arrive before the task does."""
 
 log = logger("worker")
 
@@ -28,6 +31,7 @@ class Worker:
         """Tasks whose containers are being removed."""
         self._background: set[asyncio.Task[None]] = set()
         self._sweeper: asyncio.Task[None] | None = None
+        self._begun = asyncio.Event()
 
     @property
     def tasks(self) -> Mapping[str, TaskManager]:
@@ -35,6 +39,17 @@ class Worker:
 
     def statuses(self) -> dict[str, TaskStatus]:
         return {key: manager.status for key, manager in self._managers.items()}
+
+    async def controller(self, task_id: str) -> Controller | None:
+        """None if the task is not here, and does not come in a moment."""
+        try:
+            async with asyncio.timeout(OVERTAKING):
+                while task_id not in self._managers:
+                    self._begun.clear()
+                    await self._begun.wait()
+        except TimeoutError:
+            return None
+        return self._managers[task_id].controller
 
     def resume(self) -> None:
         """Goes on with every task of the last run where it was."""
@@ -84,6 +99,7 @@ class Worker:
     def _begin(self, task: Task, status: TaskStatus) -> None:
         manager = TaskManager(task, status, self._executor.controller(task), self._clock, self._on_status)
         self._managers[task.id] = manager
+        self._begun.set()
         manager.start()
 
     def _on_status(self, task_id: str, status: TaskStatus) -> None:

@@ -23,7 +23,7 @@ async def subscribed(cluster, start_agent, executor, *task_ids, options=ALL):
     executor.containers["a"].lines[:] = [line(1), line(2, stderr=True), line(3)]
     executor.containers["b"].lines[:] = [line(4, task_id="b")]
     session.send(logs=pb.LogSubscription(id="sub", task_ids=task_ids, options=options))
-    await asyncio.sleep(1)
+    await asyncio.sleep(5)
     return manager, session
 
 
@@ -106,3 +106,13 @@ async def test_a_fault_while_reading_is_told(cluster, executor, start_agent):
     session.send(logs=pb.LogSubscription(id="more", task_ids=["a"], options=ALL))
     await asyncio.sleep(1)
     assert manager.published[-2].error == "the log of task a cannot be read: the log driver cannot read"
+
+
+async def test_a_subscription_may_overtake_its_task(cluster, executor, start_agent):
+    options = pb.LogOptions(stdout=True, stderr=True, follow=True, tail=-1)
+    manager, session = await subscribed(cluster, start_agent, executor, options=options)
+    session.send(logs=pb.LogSubscription(id="sub", task_ids=["c"]))
+    await asyncio.sleep(0.1)
+    session.incremental(make_task("c"))
+    await asyncio.sleep(5)
+    assert not any(request.error for request in manager.published)

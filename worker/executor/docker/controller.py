@@ -2,7 +2,7 @@
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any
 
 from core.logs import logger
@@ -12,7 +12,7 @@ from worker.executor.docker import logs
 from worker.executor.docker.config import container_config, container_name, published_ports
 from worker.executor.docker.containers import Container, ContainerGone, Containers
 from worker.executor.docker.engine import Engine, EngineError
-from worker.executor.docker.images import Images
+from worker.executor.docker.images import Images, looked_at
 from worker.machine import Observed
 
 _NOT_FOUND = 404
@@ -56,19 +56,17 @@ class DockerController:
         if await self._find() is not None:
             return
         try:
-            await self._make(self._create())
+            await self._change_to(self._create)
         except _NoImage:
             await self._shared.images.pull(self._task.spec.container.image)
-            await self._make(self._create())
+            await self._change_to(self._create)
 
     async def start(self) -> None:
-        if await self._find() is None:
-            raise ContainerGone
-        await self._make(self._start())
+        await self._change_to(self._start)
 
     async def wait(self) -> None:
         container = await self._find()
-        if container is None:
+        if container is None or not container.started:
             raise ContainerGone
         code = await asyncio.shield(container.ended)
         if code is None:
@@ -114,13 +112,14 @@ class DockerController:
     async def _find(self) -> Container | None:
         return await self._shared.containers.find(self._task.id)
 
-    async def _make(self, change: Coroutine[Any, Any, None]) -> None:
-        """Sees `change` through even if this call is cancelled: an engine asked to start something does start it, and
-        whoever comes next must know what there is."""
+    async def _change_to(self, change: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Once begun, `change` is seen through even if this call is cancelled: an engine asked to start something does
+        start it, and whoever comes next must know what there is."""
         await self._change_done()
-        self._change = asyncio.create_task(change)
-        self._change.add_done_callback(_look_at)
-        await asyncio.shield(self._change)
+        async with self._shared.slots:
+            self._change = asyncio.create_task(change())
+            self._change.add_done_callback(looked_at)
+            await asyncio.shield(self._change)
 
     async def _change_done(self) -> None:
         if self._change is not None and not self._change.done():
@@ -131,8 +130,7 @@ class DockerController:
         config = container_config(self._task, shared.cluster_id, shared.node_id, await shared.engine.api_version())
         name = container_name(self._task)
         try:
-            async with shared.slots:
-                shared.containers.add(self._task.id, await shared.engine.create(name, config))
+            shared.containers.add(self._task.id, await shared.engine.create(name, config))
         except EngineError as error:
             if error.status == _CONFLICT:
                 await shared.containers.adopt(self._task.id, name)
@@ -146,8 +144,7 @@ class DockerController:
         if container is None:
             raise ContainerGone
         try:
-            async with self._shared.slots:
-                await self._shared.engine.start(container.id)
+            await self._shared.engine.start(container.id)
             container.started = True
             self._started.set()
             self._note(await self._shared.engine.inspect(container.id))
@@ -188,9 +185,3 @@ class DockerController:
             log.info("the cause of an exit is not known", task=self._task.id, error=str(error))
             return ""
         return "it used more memory than its limit (OOM)" if state["OOMKilled"] else str(state["Error"])
-
-
-def _look_at(change: "asyncio.Task[None]") -> None:
-    """The outcome of a change whose caller was cancelled is of no interest: the next call finds what it left."""
-    if not change.cancelled():
-        change.exception()

@@ -16,7 +16,15 @@ class Images:
         if image not in self._pulls:
             self._pulls[image] = asyncio.create_task(self._engine.pull(image))
             self._pulls[image].add_done_callback(lambda _: self._pulls.pop(image))
+            self._pulls[image].add_done_callback(looked_at)
         try:
             await asyncio.shield(self._pulls[image])
         except EngineError as error:
             raise TaskError(f"image {image} is not on this node and cannot be pulled: {error}") from error
+
+
+def looked_at(job: "asyncio.Task[None]") -> None:
+    """For work that goes on when its caller is cancelled: its failure is then of no interest, as the next call finds
+    what it left."""
+    if not job.cancelled():
+        job.exception()

@@ -71,12 +71,7 @@ def test_API_05_an_update_keeps_the_automatic_ports():
 
 def test_API_05_the_next_leader_takes_earlier_allocations_back_before_it_gives_any():
     stage = Stage(Allocator())
-    held = Service(
-        id="old",
-        spec=service("old", port(80)).spec,
-        endpoint=Endpoint((port(80, FIRST_AUTOMATIC),)),
-        meta=Meta(0, 1, 1),
-    )
+    held = replace(service("old", port(80)), endpoint=Endpoint((port(80, FIRST_AUTOMATIC),)), meta=Meta(0, 1, 1))
     put(stage, service("new", port(80)), held)
     assert published(stage, "old") == [FIRST_AUTOMATIC]
     assert published(stage, "new") == [FIRST_AUTOMATIC + 1]

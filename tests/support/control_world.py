@@ -25,6 +25,7 @@ from core.model import (
     TaskStatus,
 )
 from manager.control import Control
+from manager.store import Transaction
 from raft import Member
 from tests.support.one_manager import OneManager
 

@@ -1,0 +1,295 @@
+"""A follower passes calls on to the leader, over real gRPC with mutual TLS."""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import grpc
+import pytest
+
+from core.errors import (
+    FailedPrecondition,
+    InvalidArgument,
+    NoQuorum,
+    NotFound,
+    NotLeader,
+    OutOfSequence,
+    Unavailable,
+    UnknownOutcome,
+)
+from core.ids import new_id
+from core.model import LogLine, LogOptions, Node, Role, ServiceSpec, UpdateState
+from identity.access import AccessInterceptor
+from identity.channels import SERVER_OPTIONS
+from identity.credentials import Credentials
+from manager.control import ControlServicer, RoutedControl, routed
+from proto.control_pb2_grpc import add_ControlServicer_to_server
+from raft import Leadership
+from tests.support.control_world import ControlWorld, make_spec
+from tests.support.managers import Authority
+
+
+@dataclass
+class Follower:
+    """What a follower's log knows of who leads."""
+
+    leadership: Leadership = field(default_factory=Leadership)
+    _watchers: list[Callable[[Leadership], None]] = field(default_factory=list)
+
+    def watch_leadership(self, callback: Callable[[Leadership], None]) -> Callable[[], None]:
+        self._watchers.append(callback)
+        return lambda: self._watchers.remove(callback)
+
+    def follow(self, leader_id: str, addr: str, is_leader: bool = False) -> None:
+        self.leadership = Leadership(self.leadership.term + 1, leader_id, addr, is_leader)
+        for watcher in self._watchers:
+            watcher(self.leadership)
+
+
+class Leader:
+    """A manager that serves the control API of its own store."""
+
+    def __init__(self, authority: Authority) -> None:
+        self.id = new_id()
+        self.credentials = authority.credentials(self.id)
+        self.world = ControlWorld()
+        self.addr = ""
+        self._server: grpc.aio.Server | None = None
+
+    async def start(self) -> "Leader":
+        await self.world.manager.found()
+        interceptor = AccessInterceptor(lambda identity, access: None)
+        server = self._server = grpc.aio.server(interceptors=[interceptor], options=list(SERVER_OPTIONS))
+        add_ControlServicer_to_server(ControlServicer(self.world.control), server)
+        port = server.add_secure_port(self.addr or "127.0.0.1:0", self.credentials.server_credentials())
+        self.addr = f"127.0.0.1:{port}"
+        await server.start()
+        return self
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            await self._server.stop(None)
+            self._server = None
+
+
+class Cluster:
+    def __init__(self) -> None:
+        self.authority = Authority()
+        self.follower = Follower()
+        self.credentials: Credentials = self.authority.credentials(new_id())
+        self.local = ControlWorld()
+        self.control = RoutedControl(self.local.control, self.follower, self.credentials)  # type: ignore[arg-type]
+        self.leaders: list[Leader] = []
+
+    async def add_leader(self) -> Leader:
+        leader = await Leader(self.authority).start()
+        self.leaders.append(leader)
+        return leader
+
+    def follow(self, leader: Leader) -> None:
+        self.follower.follow(leader.id, leader.addr)
+
+
+@asynccontextmanager
+async def made_cluster() -> AsyncIterator[Cluster]:
+    cluster = Cluster()
+    try:
+        cluster.follow(await cluster.add_leader())
+        yield cluster
+    finally:
+        await cluster.control.close()
+        await asyncio.gather(*(leader.stop() for leader in cluster.leaders))
+        gc.collect()
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[Cluster]:
+    async with made_cluster() as made:
+        yield made
+
+
+@pytest.fixture
+def world(cluster: Cluster) -> ControlWorld:
+    return cluster.leaders[0].world
+
+
+async def test_every_call_reaches_the_leader_and_its_answer_comes_back(cluster: Cluster, world: ControlWorld):
+    control = cluster.control
+    service = await control.create_service(make_spec("web", labels={"a": "b"}), b"1")
+    assert service == world.store.service_by_name("web")
+    assert await control.get_service("web") == service
+    changed = await control.update_service(service.id, service.meta.version, make_spec("web"))
+    assert changed.previous_spec == service.spec
+    back = await control.rollback_service(service.id, changed.meta.version)
+    assert back.update_status is not None
+    assert (back.spec, back.update_status.state) == (service.spec, UpdateState.ROLLBACK_STARTED)
+    await world.add_task("t1", back)
+    await world.add_task("t2", back, slot=2)
+    assert await control.list_services({"name": ["web"]}) == [(back, 2, 1)]
+    assert await control.list_tasks({"service": ["web"], "desired-state": ["running"]}) == list(world.store.tasks())
+    assert await control.get_task("t2") == world.store.task("t2")
+    await control.remove_service("web")
+    assert world.store.service_by_name("web") is None
+
+
+async def test_nodes_and_the_cluster_over_the_wire(cluster: Cluster, world: ControlWorld):
+    control = cluster.control
+    await world.add_node("m", Role.MANAGER)
+    node = await world.add_node("w")
+    shown: list[Node] = await control.list_nodes({})
+    assert shown == await world.control.list_nodes({})
+    updated = await control.update_node("w", node.meta.version, node.spec)
+    assert updated == await control.get_node("host-w")
+    with pytest.raises(FailedPrecondition, match="is not down"):
+        await control.remove_node("w", force=False)
+    await control.remove_node("w", force=True)
+    settings = await control.get_cluster()
+    assert settings == await world.control.get_cluster()
+    rotated = await control.update_cluster(settings.meta.version, settings.spec, True, False)
+    assert rotated.root_ca.worker_token != settings.root_ca.worker_token
+
+
+async def test_errors_come_back_as_they_were_raised(cluster: Cluster):
+    control = cluster.control
+    service = await control.create_service(make_spec(), b"1")
+    await control.update_service(service.id, service.meta.version, make_spec(replicas=2))
+    with pytest.raises(OutOfSequence, match=r"^update out of sequence$"):
+        await control.update_service(service.id, service.meta.version, make_spec())
+    with pytest.raises(NotFound, match="service gone not found"):
+        await control.get_service("gone")
+    with pytest.raises(InvalidArgument, match="valid as a DNS name"):
+        await control.create_service(make_spec("we b"), b"2")
+
+
+async def test_logs_are_streamed_and_end_with_their_reader(cluster: Cluster, world: ControlWorld):
+    service = await cluster.control.create_service(make_spec(), b"1")
+    world.lines = [LogLine(service.id, "n", "t", 7, True, b"oops\n"), LogLine(data=b"\xff\x00")]
+    options = LogOptions(stderr=False, follow=True, since=5, tail=-1)
+    assert [line async for line in cluster.control.logs(["web"], [], options)] == world.lines
+    assert world.log_calls == [([service.id], [], options)]
+    with pytest.raises(NotFound, match="task gone not found"):
+        async for _ in cluster.control.logs([], ["gone"], options):
+            pass
+
+
+async def test_the_leader_answers_itself(cluster: Cluster):
+    await cluster.local.manager.found()
+    cluster.follower.follow(cluster.credentials.identity.node_id, "", is_leader=True)
+    await cluster.control.create_service(make_spec(), b"1")
+    assert cluster.local.store.service_by_name("web") is not None
+
+
+async def test_a_read_waits_for_the_next_leader_and_is_made_again(cluster: Cluster, world: ControlWorld):
+    await world.create("old")
+    second = await cluster.add_leader()
+    await second.world.create("new")
+    await cluster.leaders[0].stop()
+    reading = asyncio.create_task(cluster.control.list_services({}))
+    await asyncio.sleep(0.05)
+    assert not reading.done()
+    cluster.follower.follow("", "")
+    await asyncio.sleep(0.05)
+    assert not reading.done()
+    cluster.follow(second)
+    assert [service.spec.name for service, _, _ in await reading] == ["new"]
+
+
+async def test_a_write_that_was_not_made_is_made_by_the_next_leader(cluster: Cluster, world: ControlWorld):
+    service = await world.create("web")
+    world.manager.consensus.leadership = Leadership(2, "other", "other:2377", False)
+    removing = asyncio.create_task(cluster.control.remove_service("web"))
+    await asyncio.sleep(0.05)
+    second = await cluster.add_leader()
+    await second.world.create("web")
+    cluster.follow(second)
+    await removing
+    assert second.world.store.service_by_name("web") is None
+    assert world.store.service(service.id) is not None
+
+
+async def test_a_creation_that_was_cut_off_is_made_again_under_the_same_id(cluster: Cluster, world: ControlWorld):
+    """The first leader dies with the answer under way; the second one has what it committed."""
+    second = await cluster.add_leader()
+
+    async def commit_and_die(command: bytes, request_id: bytes) -> int:
+        await second.world.create("web", b"request")
+        await cluster.leaders[0].stop()
+        raise AssertionError("cancelled with its server")
+
+    world.manager.consensus.propose = commit_and_die  # type: ignore[method-assign]
+    creating = asyncio.create_task(cluster.control.create_service(make_spec(), b"request"))
+    await asyncio.sleep(0.1)
+    cluster.follow(second)
+    service = await creating
+    assert [service] == list(second.world.store.services())
+
+
+async def test_another_write_that_was_cut_off_is_not_made_again(
+    cluster: Cluster, world: ControlWorld, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(routed, "SETTLE", 0.05)
+    await world.create("web")
+
+    async def die(command: bytes, request_id: bytes) -> int:
+        await cluster.leaders[0].stop()
+        raise AssertionError("cancelled with its server")
+
+    world.manager.consensus.propose = die  # type: ignore[method-assign]
+    with pytest.raises(UnknownOutcome, match="was lost; .*may have been made"):
+        await cluster.control.remove_service("web")
+
+
+async def test_without_a_leader_the_wait_ends_with_the_reason(cluster: Cluster, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(routed, "SETTLE", 0.05)
+    cluster.follower.follow("", "")
+    with pytest.raises(NotLeader, match="the cluster has no leader"):
+        await cluster.control.list_nodes({})
+    with pytest.raises(NotLeader, match="the cluster has no leader"):
+        await cluster.control.remove_service("web")
+
+
+async def test_a_leader_that_cannot_be_reached_is_named(cluster: Cluster, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(routed, "SETTLE", 0.05)
+    leader = cluster.leaders[0]
+    await leader.stop()
+    for call in (cluster.control.list_nodes({}), cluster.control.remove_service("web")):
+        with pytest.raises(Unavailable, match=f"the leader, {leader.addr}, cannot be reached; try again"):
+            await call
+
+
+async def test_a_lost_quorum_is_the_leaders_answer(
+    cluster: Cluster, world: ControlWorld, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(routed, "SETTLE", 0.05)
+
+    async def no_quorum(command: bytes, request_id: bytes) -> int:
+        raise NoQuorum(1, 3)
+
+    world.manager.consensus.propose = no_quorum  # type: ignore[method-assign]
+    with pytest.raises(Unavailable, match="1 of 3 managers can be reached and 2 are needed"):
+        await cluster.control.create_service(make_spec(), b"1")
+
+
+async def test_calls_go_on_after_our_certificate_was_replaced(cluster: Cluster):
+    await cluster.control.create_service(make_spec(), b"1")
+    new = cluster.authority.credentials(cluster.credentials.identity.node_id).bundle
+    cluster.credentials.replace(new.key, new.certificate, new.root)
+    assert (await cluster.control.get_service("web")).spec.name == "web"
+
+
+async def test_only_the_leader_that_was_named_is_talked_to(cluster: Cluster, monkeypatch: pytest.MonkeyPatch):
+    """Another manager at the leader's address is not it."""
+    monkeypatch.setattr(routed, "SETTLE", 0.05)
+    cluster.follower.follow(new_id(), cluster.leaders[0].addr)
+    with pytest.raises(Unavailable):
+        await cluster.control.list_nodes({})
+
+
+async def test_malformed_requests_are_refused(cluster: Cluster):
+    spec = make_spec()
+    object.__setattr__(spec, "mode", 7)
+    with pytest.raises(InvalidArgument, match="malformed ServiceSpec"):
+        await cluster.control.create_service(spec, b"1")
+    assert isinstance(spec, ServiceSpec)

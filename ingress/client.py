@@ -1,13 +1,14 @@
 """The daemon's side of the relay: starts it or takes over the one that runs, and keeps it up to date."""
 
 import asyncio
+import os
 import signal
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from core.clock import SECOND
-from core.errors import DeadlineExceeded, PyswarmError, Unavailable
+from core.errors import DeadlineExceeded, InvalidArgument, PyswarmError, Unavailable
 from core.logs import logger
 from core.model import IngressAck, IngressState, PortError
 from identity.credentials import Credentials
@@ -26,6 +27,8 @@ RESTART_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
 REPLACE_DRAIN = 60 * SECOND
 """How long a relay of another version may go on with the connections it has, when ours takes its place."""
+LONGEST_PATH = 107
+"""Bytes in the address of a unix socket."""
 
 log = logger("ingress")
 
@@ -55,7 +58,12 @@ class RelayPorts:
         self._supervisor: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Returns once a relay runs. From then on it is started again whenever it goes. Raises Unavailable."""
+        """Returns once a relay runs. From then on it is started again whenever it goes.
+
+        Raises Unavailable if it cannot be started, InvalidArgument if its socket's path is longer than a socket's may be.
+        """
+        if len(os.fsencode(self._path)) > LONGEST_PATH:
+            raise InvalidArgument(f"{self._path} is too long for a socket ({LONGEST_PATH} bytes): use another folder")
         await self._connect()
         self._supervisor = asyncio.create_task(self._supervise())
 
@@ -95,6 +103,7 @@ class RelayPorts:
         while True:
             if self._channel is not None:
                 await asyncio.wait([self._channel.closed])
+                self._connected.clear()
                 log.warning("the relay has gone; it is started again", pid=self._channel.relay_pid)
                 await process.gone(self._channel.relay_pid, within=EXIT_LIMIT)
                 self._let_go()

@@ -1,6 +1,7 @@
 """Connecting to an address without waiting for it."""
 
 import errno
+import os
 import socket
 from collections.abc import Callable
 
@@ -20,18 +21,13 @@ class Dial:
         self._loop = loop
         self._done: Dialled | None = done
         self._timer = loop.call_later(DIAL_LIMIT, self._fail)
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        self._sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._sock: socket.socket | None = None
         try:
-            result = self._sock.connect_ex((address, port))
-        except OSError:
-            result = errno.EADDRNOTAVAIL  # not an address at all
-        if result in (0, errno.EINPROGRESS):
-            loop.watch(self._sock, WRITE, self)
-        else:
-            self._timer.cancel()
+            self._sock = _connecting(address, port)
+        except OSError:  # no address, no way there, or no file left
             loop.at_end_of_turn(self._fail)
+        else:
+            loop.watch(self._sock, WRITE, self)
 
     def ready(self, events: int) -> None:
         if events & BROKEN:
@@ -55,9 +51,25 @@ class Dial:
 
     def _release(self) -> None:
         self._timer.cancel()
-        self._loop.discard(self._sock)
+        if self._sock is not None:
+            self._loop.discard(self._sock)
 
     def _finish(self, sock: socket.socket | None) -> None:
         done, self._done = self._done, None
         if done is not None:
             done(sock)
+
+
+def _connecting(address: str, port: int) -> socket.socket:
+    """Raises OSError if that cannot even be begun."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        result = sock.connect_ex((address, port))
+        if result not in (0, errno.EINPROGRESS):
+            raise OSError(result, os.strerror(result))
+    except OSError:
+        sock.close()
+        raise
+    return sock

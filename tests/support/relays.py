@@ -11,6 +11,8 @@ from pathlib import Path
 
 from core.model import Backend, IngressAck, IngressState, PublishedPort
 from identity.credentials import Credentials
+from identity.model import PemBundle
+from identity.tls import tls_context
 from ingress.client import RelayPorts
 from ingress.control import Settings
 from ingress.relay.frames import header, split
@@ -168,8 +170,8 @@ class Peer:
         self._data = b""
 
     @classmethod
-    async def connect(cls, node: int, port: int, credentials: Credentials) -> "Peer":
-        context = credentials.tls_context(server_side=False)
+    async def connect(cls, node: int, port: int, shown: PemBundle) -> "Peer":
+        context = tls_context(shown, server_side=False)
         return cls(*await asyncio.open_connection(f"127.0.0.{node}", port, ssl=context, server_hostname=f"node{node}"))
 
     def say(self, kind: int, stream: int, payload: bytes = b"") -> None:

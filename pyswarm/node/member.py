@@ -153,6 +153,8 @@ class Member:
             await manager.stop()
             raise
         self.manager = manager
+        # Should it be demoted and promoted, it joins like any other.
+        self._founding = None
         self._agent.know_managers([str(self.address), *self._agent.managers])
 
     async def _stop_manager(self) -> None:

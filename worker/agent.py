@@ -58,6 +58,11 @@ class Agent:
         return self._connected
 
     @property
+    def refusal(self) -> str:
+        """Why managers refuse this node (it was removed, its certificate has expired); empty if they do not."""
+        return self._keeper.refusal
+
+    @property
     def managers(self) -> Sequence[str]:
         """Addresses of all known managers, the leader's first while `connected`."""
         return self._managers.addrs

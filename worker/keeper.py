@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from random import Random
 
 from core.backoff import Backoff
-from core.errors import DeadlineExceeded, NotLeader, PyswarmError
+from core.errors import DeadlineExceeded, NotLeader, PermissionDenied, PyswarmError, Unauthenticated
 from core.logs import logger
 from worker.managers import ManagerList
 
@@ -27,10 +27,13 @@ class SessionKeeper:
         self._hold = hold
         self._patience = PATIENCE[0]
         self._addr = ""
+        self.refusal = ""
+        """Why managers refuse the node, for the user; empty unless the last attempt was refused."""
         self._sent_on = False
 
     def welcomed(self) -> None:
         """The session under way is established."""
+        self.refusal = ""
         self._managers.leads(self._addr)
         self._backoff.reset()
         self._patience = PATIENCE[0]
@@ -52,6 +55,7 @@ class SessionKeeper:
             return self._sent_on
         except PyswarmError as error:
             log.info("no session", addr=self._addr, reason=error.message)
+            self.refusal = error.message if isinstance(error, PermissionDenied | Unauthenticated) else ""
             if isinstance(error, DeadlineExceeded):
                 self._patience = min(PATIENCE[1], 2 * self._patience)
         except Exception:

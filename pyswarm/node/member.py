@@ -109,7 +109,7 @@ class Member:
     @property
     def error(self) -> str:
         """What the node's owner should do something about; empty when all is well."""
-        return self._renewer.problem
+        return self._renewer.problem or self._agent.refusal
 
     async def start(self) -> None:
         """Returns once a founding manager leads, or a joining one is a member."""

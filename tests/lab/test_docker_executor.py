@@ -324,6 +324,16 @@ async def test_an_engine_that_is_away_stops_no_task_and_starts_those_that_wait(e
     assert (await node.executor.describe()).engine_error == ""
 
 
+async def test_an_engine_that_hangs_is_told_and_stops_no_task(engine, node):
+    task = make_task(*SLEEP)
+    before = await node.run(task)
+    engine.freeze()
+    assert "does not answer" in (await node.executor.describe()).engine_error
+    engine.thaw()
+    assert (await node.executor.describe()).engine_error == ""
+    assert node.worker.tasks[task.id].status == before
+
+
 async def test_what_an_engine_stopped_while_it_restarted_is_seen(engine, node):
     task = make_task(*SLEEP)
     await node.run(task)

@@ -1,6 +1,8 @@
 """A transaction's changes as bytes in the log, and back."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from sys import intern
 from typing import Any
 
 from core.codec import SpecKey, decode, encode, pack_specs, parse, unpack_specs, unpack_task
@@ -26,6 +28,8 @@ def encode_entry(changes: Sequence[Change], proposed_at: int, known: FindSpec) -
             message = getattr(model_pb2, type(item).__name__)(id=item.id)
         else:
             message = encode(item)
+            # Every manager fills it in from the entry's place in the log.
+            message.ClearField("meta")
             if isinstance(item, Task):
                 key = (item.service_id, item.spec_version)
                 if key not in specs and known(key) is None:
@@ -42,13 +46,24 @@ def decode_entry(data: bytes, known: FindSpec) -> tuple[list[Change], int]:
     return [_decode_change(change, specs) for change in entry.changes], entry.proposed_at
 
 
+def read_task(message: model_pb2.Task, specs: Mapping[SpecKey, TaskSpec]) -> Task:
+    """A task that shares its spec, and the texts that many tasks have, with the others."""
+    task = unpack_task(message, specs)
+    return replace(
+        task,
+        service_id=intern(task.service_id),
+        service_name=intern(task.service_name),
+        node_id=intern(task.node_id),
+    )
+
+
 def _decode_change(change: store_pb2.Change, specs: "_Specs") -> Change:
     kind = EventKind(change.kind)
     field = change.WhichOneof("object")
     if field == "task":
         if kind is EventKind.DELETE:
             return Change(kind, Task(id=change.task.id))
-        return Change(kind, unpack_task(change.task, specs))
+        return Change(kind, read_task(change.task, specs))
     assert field is not None
     return Change(kind, decode(KINDS[field], getattr(change, field)))
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-from core.codec import SpecKey, decode, encode, pack_specs, parse, unpack_specs, unpack_task
+from core.codec import SpecKey, decode, encode, pack_specs, parse, unpack_specs
 from core.errors import InvalidArgument
 from core.model import StoreObject, TaskSpec
-from manager.store.entry import KINDS
+from manager.store.entry import KINDS, read_task
 from manager.store.tables import Tables
 from proto import store_pb2
 
@@ -56,7 +56,7 @@ def thaw(chunks: Iterator[bytes]) -> Tables:
             specs |= unpack_specs([record.spec])
         elif field is not None:
             item: StoreObject = (
-                unpack_task(record.task, specs) if field == "task" else decode(KINDS[field], getattr(record, field))
+                read_task(record.task, specs) if field == "task" else decode(KINDS[field], getattr(record, field))
             )
             tables.put(item)
     return tables

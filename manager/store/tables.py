@@ -1,11 +1,18 @@
 """The objects and their indexes. Mutable; owned by one Store."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from core.codec import SpecKey
 from core.model import Cluster, Node, Service, StoreObject, Task, TaskSpec
 
 Kind = type[Cluster] | type[Node] | type[Service] | type[Task]
+Slot = int | str
+"""A replicated service's slot number; of a global service the node's id, as there the node is the slot."""
+
+
+def slot_of(task: Task) -> Slot:
+    return task.slot or task.node_id
 
 
 class Tables:
@@ -18,9 +25,9 @@ class Tables:
         self.tasks: dict[str, Task] = {}
         self.service_ids: dict[str, str] = {}
         """By name in lower case: names differ in more than case."""
-        self.tasks_by_service: dict[str, dict[str, Task]] = {}
         self.tasks_by_node: dict[str, dict[str, Task]] = {}
-        self.tasks_by_slot: dict[tuple[str, int], dict[str, Task]] = {}
+        self.tasks_by_slot: dict[str, dict[Slot, tuple[Task, ...]]] = {}
+        """By service, then by slot. A slot has a few tasks, so a tuple is the smallest home for them."""
         self._by_kind: dict[Kind, dict[str, Any]] = {
             Cluster: self.clusters,
             Node: self.nodes,
@@ -28,26 +35,35 @@ class Tables:
             Task: self.tasks,
         }
         self._specs: dict[SpecKey, tuple[TaskSpec, int]] = {}
+        """Those that tasks use, and how many do."""
 
     def get(self, kind: Kind, object_id: str) -> StoreObject | None:
         found: StoreObject | None = self._by_kind[kind].get(object_id)
         return found
 
+    def slots(self, service_id: str) -> Mapping[Slot, tuple[Task, ...]]:
+        return self.tasks_by_slot.get(service_id, _NO_SLOTS)
+
     def put(self, item: StoreObject) -> StoreObject | None:
         """Adds, or replaces what had its id, which is returned."""
         kind: Kind = type(item)
-        old = self.remove(kind, item.id)
-        self._by_kind[kind][item.id] = item
+        table = self._by_kind[kind]
+        old: StoreObject | None = table.get(item.id)
+        table[item.id] = item
         if isinstance(item, Task):
-            self._index_task(item)
+            self._put_task(item, old)
         elif isinstance(item, Service):
+            if isinstance(old, Service):
+                del self.service_ids[old.spec.name.lower()]
             self.service_ids[item.spec.name.lower()] = item.id
         return old
 
     def remove(self, kind: Kind, object_id: str) -> StoreObject | None:
         old: StoreObject | None = self._by_kind[kind].pop(object_id, None)
         if isinstance(old, Task):
-            self._unindex_task(old)
+            self._leave_node(old)
+            self._leave_slot(old)
+            self._release_spec(old)
         elif isinstance(old, Service):
             del self.service_ids[old.spec.name.lower()]
         return old
@@ -64,21 +80,45 @@ class Tables:
         """All that tasks use."""
         return {key: spec for key, (spec, _) in self._specs.items()}
 
-    def _index_task(self, task: Task) -> None:
-        self.tasks_by_service.setdefault(task.service_id, {})[task.id] = task
-        self.tasks_by_slot.setdefault((task.service_id, task.slot), {})[task.id] = task
+    def _put_task(self, task: Task, old: Any) -> None:
+        if old is not None and old.node_id != task.node_id:
+            self._leave_node(old)
         if task.node_id:
             self.tasks_by_node.setdefault(task.node_id, {})[task.id] = task
-        key = (task.service_id, task.spec_version)
-        spec, users = self._specs.get(key, (task.spec, 0))
-        self._specs[key] = (spec, users + 1)
+        slot = slot_of(task)
+        if old is not None and (old.service_id, slot_of(old)) == (task.service_id, slot):
+            slots = self.tasks_by_slot[task.service_id]
+            slots[slot] = tuple(task if other is old else other for other in slots[slot])
+        else:
+            if old is not None:
+                self._leave_slot(old)
+            slots = self.tasks_by_slot.setdefault(task.service_id, {})
+            slots[slot] = (*slots.get(slot, ()), task)
+        if old is None or _spec_key(old) != _spec_key(task):
+            key = _spec_key(task)
+            spec, users = self._specs.get(key, (task.spec, 0))
+            self._specs[key] = (spec, users + 1)
+            if old is not None:
+                self._release_spec(old)
 
-    def _unindex_task(self, task: Task) -> None:
-        _discard(self.tasks_by_service, task.service_id, task.id)
-        _discard(self.tasks_by_slot, (task.service_id, task.slot), task.id)
-        if task.node_id:
-            _discard(self.tasks_by_node, task.node_id, task.id)
-        key = (task.service_id, task.spec_version)
+    def _leave_node(self, task: Task) -> None:
+        tasks = self.tasks_by_node.get(task.node_id, {})
+        tasks.pop(task.id, None)
+        if not tasks:
+            self.tasks_by_node.pop(task.node_id, None)
+
+    def _leave_slot(self, task: Task) -> None:
+        slots, slot = self.tasks_by_slot[task.service_id], slot_of(task)
+        left = tuple(other for other in slots[slot] if other is not task)
+        if left:
+            slots[slot] = left
+            return
+        del slots[slot]
+        if not slots:
+            del self.tasks_by_slot[task.service_id]
+
+    def _release_spec(self, task: Task) -> None:
+        key = _spec_key(task)
         spec, users = self._specs[key]
         if users == 1:
             del self._specs[key]
@@ -86,8 +126,8 @@ class Tables:
             self._specs[key] = (spec, users - 1)
 
 
-def _discard(index: dict[Any, dict[str, Task]], key: object, task_id: str) -> None:
-    entries = index[key]
-    del entries[task_id]
-    if not entries:
-        del index[key]
+def _spec_key(task: Task) -> SpecKey:
+    return task.service_id, task.spec_version
+
+
+_NO_SLOTS: Mapping[Slot, tuple[Task, ...]] = {}

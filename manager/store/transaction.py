@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from core.errors import AlreadyExists, NotFound, OutOfSequence
-from core.model import Meta, Service, StoreObject
+from core.errors import AlreadyExists, FailedPrecondition, NotFound, OutOfSequence
+from core.model import Meta, Service, StoreObject, Task
 from manager.store.events import Event, EventKind
 from manager.store.tables import Kind, Tables
 from manager.store.view import View
@@ -42,13 +42,16 @@ class Transaction(View):
         self._write(Event(EventKind.CREATE, _pending(item)))
 
     def update(self, item: StoreObject) -> None:
-        """Raises OutOfSequence unless `item` was made from the object as it now is, NotFound if there is none."""
+        """Raises OutOfSequence unless `item` was made from the object as it now is, NotFound if there is none, and
+        FailedPrecondition for a task whose observed or desired state would go back."""
         old = self._tables.get(type(item), item.id)
         if old is None:
             raise NotFound(f"{_noun(type(item))} {item.id} not found")
         if old.meta.version != item.meta.version:
             raise OutOfSequence
         self._check_name(item)
+        if isinstance(item, Task) and isinstance(old, Task):
+            _check_states(old, item)
         self._write(Event(EventKind.UPDATE, _pending(item), old))
 
     def delete(self, kind: Kind, object_id: str) -> None:
@@ -112,6 +115,12 @@ class Transaction(View):
 def _pending(item: T) -> T:
     changed: T = replace(item, meta=Meta(PENDING, item.meta.created_at, item.meta.updated_at))
     return changed
+
+
+def _check_states(old: Task, new: Task) -> None:
+    for before, after in ((old.status.state, new.status.state), (old.desired_state, new.desired_state)):
+        if after < before:
+            raise FailedPrecondition(f"task {old.id} cannot go back from {before.name} to {after.name}")
 
 
 def _noun(kind: Kind) -> str:

@@ -1,11 +1,12 @@
 """Looking at the objects, committed or, inside a transaction, as it leaves them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import TypeVar
 
 from core.codec import SpecKey
 from core.model import Cluster, Node, Service, Task, TaskSpec
-from manager.store.tables import Tables
+from manager.store.tables import Slot, Tables
 
 T = TypeVar("T", Node, Service, Task)
 
@@ -44,14 +45,18 @@ class View:
         return self._tables.services.get(self._tables.service_ids.get(name.lower(), ""))
 
     def tasks_of_service(self, service_id: str) -> Iterable[Task]:
-        return self._tables.tasks_by_service.get(service_id, {}).values()
+        return chain.from_iterable(self._tables.slots(service_id).values())
 
     def tasks_of_node(self, node_id: str) -> Iterable[Task]:
         return self._tables.tasks_by_node.get(node_id, {}).values()
 
-    def tasks_of_slot(self, service_id: str, slot: int) -> Iterable[Task]:
-        """Of a replicated service; a global service's tasks all have slot 0."""
-        return self._tables.tasks_by_slot.get((service_id, slot), {}).values()
+    def slots(self, service_id: str) -> Mapping[Slot, Sequence[Task]]:
+        """A service's tasks by slot, in the order in which they were made."""
+        return self._tables.slots(service_id)
+
+    def tasks_of_slot(self, service_id: str, slot: Slot) -> Sequence[Task]:
+        """Never changes under its reader, unlike the others."""
+        return self._tables.slots(service_id).get(slot, ())
 
     def spec(self, key: SpecKey) -> TaskSpec | None:
         return self._tables.spec(key)

@@ -176,6 +176,7 @@ class Guard:
         self._ack_sent = message.sent
         if isinstance(message, Heartbeat):
             # S3: says nothing about our entries, so it commits nothing new. The reply bears no entry either.
+            self.fired["S3"] += message.commit_index > self._view.committed
             heartbeat = replace(message, commit_index=min(message.commit_index, self._view.committed))
             return [Deliver(heartbeat), Reply(AppendReply(message.term, 0, False, False, message.sent))]
         return self._append(message)

@@ -32,13 +32,13 @@ class Configuration:
     removed: frozenset[int] = frozenset()
     """Incarnations that were members once and never will be again."""
 
-    @property
-    def voters(self) -> frozenset[str]:
-        return frozenset(peer.node_id for peer in self.peers.values() if not peer.learner)
+    voters: frozenset[str] = field(init=False)
+    learners: frozenset[str] = field(init=False)
 
-    @property
-    def learners(self) -> frozenset[str]:
-        return frozenset(peer.node_id for peer in self.peers.values() if peer.learner)
+    def __post_init__(self) -> None:
+        learners = frozenset(peer.node_id for peer in self.peers.values() if peer.learner)
+        object.__setattr__(self, "learners", learners)
+        object.__setattr__(self, "voters", frozenset(self.peers) - learners)
 
     def quorum(self) -> int:
         return len(self.voters) // 2 + 1

@@ -28,6 +28,9 @@ class Waiters:
         self._waiting[request_id] = waiter
         return waiter.future, True
 
+    def waiting(self) -> list[bytes]:
+        return list(self._waiting)
+
     def written(self, request_id: bytes, index: int) -> None:
         if request_id in self._waiting:
             self._waiting[request_id].index = index

@@ -26,8 +26,12 @@ _BATCH_BYTES = MAX_COMMAND + (256 << 10)
 class _Node(Node):  # type: ignore[misc]  # the engine has no types
     """Hashed alike in every process, so that a simulation repeats."""
 
+    def __init__(self, node_id: str) -> None:
+        super().__init__(node_id)
+        self._hash = zlib.crc32(node_id.encode())
+
     def __hash__(self) -> int:
-        return zlib.crc32(self.id.encode())
+        return self._hash
 
 
 class Owner(Protocol):

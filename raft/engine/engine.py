@@ -248,18 +248,21 @@ class Engine:
             self._handle(event)
         self._flush()
         self.lease_until = self._guard.lease_until()
-        confirmed = self._guard.confirmed() if self._core._isLeader() else 0
-        self._note_caught_up()
-        for since, ticket in [held for held in self._tickets if held[0] <= confirmed]:
-            self._tickets.remove((since, ticket))
-            self._outputs.append(ev.Confirmed(ticket))
+        if self._core._isLeader():
+            self._note_caught_up()
+            self._note_confirmed()
 
     def _note_caught_up(self) -> None:
-        if self._core._isLeader():
-            for learner in sorted(self._peers.learners - self._caught_up):
-                if self._guard.matched(learner) >= self._peers.committed:
-                    self._caught_up.add(learner)
-                    self._outputs.append(ev.CaughtUp(learner))
+        for learner in sorted(self._peers.learners - self._caught_up):
+            if self._guard.matched(learner) >= self._peers.committed:
+                self._caught_up.add(learner)
+                self._outputs.append(ev.CaughtUp(learner))
+
+    def _note_confirmed(self) -> None:
+        if self._tickets:
+            confirmed = self._guard.confirmed()
+            self._outputs += [ev.Confirmed(ticket) for since, ticket in self._tickets if since <= confirmed]
+            self._tickets = [held for held in self._tickets if held[0] > confirmed]
 
     def _collect(self) -> list[ev.Event]:
         found: list[ev.Event] = []

@@ -45,23 +45,29 @@ def exists(folder: Path) -> bool:
 
 def wipe(folder: Path) -> None:
     """Forgets everything. The member that was there cannot come back; the node can join as a new one."""
-    shutil.rmtree(folder, ignore_errors=False) if folder.exists() else None
+    if folder.exists():
+        shutil.rmtree(folder)
 
 
 def create(folder: Path, cluster_id: str, node_id: str, first_addr: str | None, sync: Sync = os.fdatasync) -> State:
-    """An empty log. With `first_addr`, that of a new cluster of this one member; else it waits to be added."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if exists(folder):
-        raise FailedPrecondition(f"{folder} holds a log already")
-    keys = create_keys(folder)
+    """An empty log. With `first_addr`, that of a new cluster of this one member; else it waits to be added.
+
+    Atomic: after a crash there is a whole log or none. FailedPrecondition if `folder` holds anything.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise FailedPrecondition(f"{folder} is not empty; move what is in it away")
+    half = folder.with_name(folder.name + ".new")
+    wipe(half)
+    half.mkdir(mode=0o700, parents=True)
     owner = new_owner(cluster_id, node_id)
     entries: list[Entry] = []
     if first_addr is not None:
         change = Change(Peer(node_id, first_addr, owner.incarnation))
         entries.append(Entry(codec.encode_change(b"first member", change), 2, 0))
-    journal = create_journal(folder, owner, keys.current, entries, sync)
+    create_journal(half, owner, create_keys(half).current, entries, sync).close()
+    os.rename(half, folder)
     sync_folder(folder.parent)
-    return State(folder, keys, journal, None, _membership(journal, None))
+    return load(folder, cluster_id, node_id, sync)
 
 
 def load(folder: Path, cluster_id: str, node_id: str, sync: Sync = os.fdatasync) -> State:

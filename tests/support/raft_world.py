@@ -1,11 +1,13 @@
-"""A simulated world of members: one seeded source of chance, one clock, links that lose, double and reorder, disks that
-forget what was not synced. Everything but threads and gRPC is the product's own."""
+"""A simulated world of members: one seeded source of chance, one clock, links that lose, double and reorder messages,
+disks that forget what was not synced. Everything but threads and gRPC is the product's own.
+"""
 
 import heapq
 import itertools
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
@@ -47,11 +49,12 @@ class Member:
         self.addr = f"{self.id}:2377"
         self.engine: Engine | None = None
         self.life = 0
+        self._wakes = 0
         self.paused_until = 0.0
         self.status = ev.Status(0, "", False, 0)
-        self.configuration = storage.create(
-            self.folder, CLUSTER, self.id, self.addr if first else None, self._sync
-        ).membership.current
+        made = storage.create(self.folder, CLUSTER, self.id, self.addr if first else None, lambda _: None)
+        made.journal.close()
+        self.configuration = made.membership.current
         self._snapshots = itertools.count(1)
         self.start()
 
@@ -65,7 +68,10 @@ class Member:
         self.applier = Applier(self.notebook)
         self.acknowledging: set[bytes] = set()
         self.tickets: dict[int, int] = {}
-        self.state = storage.load(self.folder, CLUSTER, self.id, self._sync)
+        try:
+            self.state = storage.load(self.folder, CLUSTER, self.id, self._sync)
+        except Crash:
+            return
         rng = Random(self.world.rng.random())
         self.engine = Engine(self.state, self.world.timing, _Outbox(self), rng, lambda: self.world.now)
         for other in self.world.members.values():
@@ -104,10 +110,11 @@ class Member:
             self.crash()
             return
         self.world.check_leader(self)
-        self.world.at(max(self.engine.idle_for(), 0.001), self._wake, self.life)
+        self._wakes += 1
+        self.world.at(max(self.engine.idle_for(), 0.001), self._wake, self._wakes)
 
-    def _wake(self, life: int) -> None:
-        if life == self.life and self.world.now >= self.paused_until:
+    def _wake(self, number: int) -> None:
+        if number == self._wakes and self.world.now >= self.paused_until:
             self.run()
 
     def _sync(self, descriptor: int) -> None:
@@ -178,7 +185,7 @@ class _Outbox:
 
 
 class World:
-    def __init__(self, seed: int, folder: Path, size: int, timing: Timing = TIMING) -> None:
+    def __init__(self, seed: int, folder: Path, timing: Timing = TIMING) -> None:
         self.rng = Random(seed)
         self.folder = folder
         self.timing = timing
@@ -195,8 +202,6 @@ class World:
         self._events: list[tuple[float, int, Callable[..., None], tuple[object, ...]]] = []
         self._order = itertools.count()
         self._requests = itertools.count(1)
-        for number in range(1, size + 1):
-            self.join(number)
 
     # -- time
 
@@ -222,17 +227,23 @@ class World:
 
     # -- members
 
-    def join(self, number: int) -> Member:
+    def join(self, number: int) -> None:
+        """Adds a member and waits until it counts."""
+        member = self.appear(number)
+        if len(self.members) > 1:
+            self.run_until(lambda: self.ask_to_join(member), 30, f"member {number} joins")
+
+    def appear(self, number: int) -> Member:
+        """A node with an empty log that nobody has added yet; the very first one is a cluster of its own."""
         member = Member(self, number, first=not self.members)
         for other in self.members.values():
             member.post(ev.Connected(other.id))
             other.post(ev.Connected(member.id))
         self.members[member.id] = member
-        if len(self.members) > 1:
-            self.run_until(lambda: self._joined(member), 30, f"member {number} joins")
         return member
 
-    def _joined(self, member: Member) -> bool:
+    def ask_to_join(self, member: Member) -> bool:
+        """Whether it counts already; else it asks the leader once more."""
         leader = self.leader()
         if leader is not None and member.id not in leader.configuration.peers:
             peer = Peer(member.id, member.addr, member.state.owner.incarnation, learner=True)
@@ -347,13 +358,16 @@ class World:
         assert not lost, f"{len(lost)} acknowledged writes are lost: {sorted(lost)[:3]}"
 
 
-def patch_engine(world_clock: Callable[[], float], rng: Random) -> Callable[[], None]:
-    """The engine's clock and chance become the simulation's; returns what gives them back."""
+@contextmanager
+def simulated(seed: int, folder: Path, size: int) -> Iterator[World]:
+    """A world of `size` members that have joined; the engine's clock and chance are the world's while it lasts."""
     engine = pysyncobj.syncobj
     held = engine.monotonicTime, engine.random
-    engine.monotonicTime, engine.random = world_clock, rng
-
-    def restore() -> None:
+    world = World(seed, folder)
+    engine.monotonicTime, engine.random = (lambda: world.now), world.rng
+    try:
+        for number in range(1, size + 1):
+            world.join(number)
+        yield world
+    finally:
         engine.monotonicTime, engine.random = held
-
-    return restore

@@ -2,19 +2,21 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from random import Random
 
 import pytest
 
 from raft.engine import events as ev
 from raft.membership import Change
-from tests.support.raft_world import World, patch_engine
+from tests.support.raft_world import World, simulated
 
 DEFAULT_SEEDS = "0-11"
-TOTALS: Counter[str] = Counter()
+KINDS = (
+    *("crash", "crash all", "crash in sync", "torn", "cut", "cut one way", "lost", "doubled", "pause"),
+    *("snapshot", "restored", "add", "remove", "transfer", "read", "read by lease"),
+)
+MUST_FIRE = ("S1", "S2", "S3", "S11", "L1", "L2", "L5")
+FAULTS: Counter[str] = Counter()
 RULES: Counter[str] = Counter()
 
 
@@ -26,23 +28,12 @@ def seeds() -> list[int]:
     return found
 
 
-@contextmanager
-def world(seed: int, folder: Path, size: int) -> Iterator[World]:
-    now = [lambda: 1000.0]
-    restore = patch_engine(lambda: now[0](), Random(seed))
-    try:
-        made = World.__new__(World)
-        now[0] = lambda: getattr(made, "now", 1000.0)
-        made.__init__(seed, folder, size)  # type: ignore[misc]
-        yield made
-    finally:
-        restore()
-
-
 def disturb(world: World) -> None:
     rng = world.rng
     member = rng.choice(list(world.members.values()))
-    match rng.choice(["crash", "crash all", "restart", "cut", "cut one way", "heal", "pause", "network", "member", "lead"]):
+    match rng.choice(
+        ["crash", "crash all", "restart", "cut", "cut one way", "heal", "pause", "network", "member", "lead"]
+    ):
         case "crash":
             member.crash()
         case "crash all" if rng.random() < 0.3:
@@ -92,19 +83,7 @@ def change_members(world: World) -> None:
         leader.post(ev.ProposeChange(world.request_id(), Change(gone, remove=True)))
     elif len(world.members) < 7:
         world.faults["add"] += 1
-        begin_join(world)
-
-
-def begin_join(world: World) -> None:
-    """As World.join, without waiting for it: it may fail half-way."""
-    from tests.support.raft_world import Member
-
-    member = Member(world, len(world.members) + 1, first=False)
-    for other in world.members.values():
-        member.post(ev.Connected(other.id))
-        other.post(ev.Connected(member.id))
-    world.members[member.id] = member
-    world._joined(member)
+        world.ask_to_join(world.appear(len(world.members) + 1))  # it may fail half-way
 
 
 def load(world: World) -> None:
@@ -116,36 +95,60 @@ def load(world: World) -> None:
                 world.read(member)
 
 
+def mend(world: World) -> None:
+    world.loss = world.doubling = world.crash_in_sync = 0.0
+    world.delay = 0.005
+    world.heal()
+    for member in world.members.values():
+        member.paused_until = 0.0
+        if member.engine is None:
+            member.start()
+        else:
+            member.run()
+
+
+def converge(world: World) -> None:
+    """Within a bounded time after all is well there is a leader, and all who belong to the log hold a new write."""
+    world.run_until(lambda: world.leader() is not None, 30, "a leader is found once all is well")
+    world.run(5)  # changes of the members that were under way come to their end
+    leader = world.leader()
+    assert leader is not None
+    last = world.propose(leader)
+    world.run_until(lambda: settled(world, last), 10, "all hold everything")
+
+
+def settled(world: World, last: bytes) -> bool:
+    leader = world.leader()
+    if leader is None:
+        return False
+    here = [world.members[node_id] for node_id in leader.configuration.voters]
+    return all(last in member.notebook.commands for member in here)
+
+
 @pytest.mark.parametrize("seed", seeds())
 def test_nothing_acknowledged_is_lost_whatever_happens(seed: int, tmp_path: Path) -> None:
     print(f"seed {seed}")
-    with world(seed, tmp_path, 3 + 2 * (seed % 2)) as made:
+    with simulated(seed, tmp_path, size=3 + 2 * (seed % 2)) as world:
         for _ in range(250):
-            load(made)
-            made.run(made.rng.uniform(0.01, 0.15))
-            if made.rng.random() < 0.15:
-                disturb(made)
-        made.loss = made.doubling = made.crash_in_sync = 0.0
-        made.delay = 0.005
-        made.heal()
-        for member in made.members.values():
-            member.paused_until = 0.0
-            if member.engine is None:
-                member.start()
-            else:
-                member.run()
-        made.run_until(lambda: made.leader() is not None, 30, "a leader is found once all is well")
-        leader = made.leader()
-        assert leader is not None
-        last = made.propose(leader)
-        here = [member for member in made.members.values() if member.id in leader.configuration.voters]
-        made.run_until(
-            lambda: all(last in member.notebook.commands for member in here), 30, "all members hold everything"
-        )
-        made.check_logs()
-        for member in made.members.values():
+            load(world)
+            world.run(world.rng.uniform(0.01, 0.15))
+            if world.rng.random() < 0.15:
+                disturb(world)
+        mend(world)
+        converge(world)
+        world.check_logs()
+        for member in world.members.values():
             assert member.engine is not None
-            made.rules.update(member.engine.guard.fired)
-        TOTALS.update(made.faults)
-        RULES.update(made.rules)
-        print(f"acknowledged {len(made.acked)}, {dict(made.faults)}, rules {dict(made.rules)}")
+            world.rules.update(member.engine.guard.fired)
+        FAULTS.update(world.faults)
+        RULES.update(world.rules)
+        print(f"acknowledged {len(world.acked)}, {dict(world.faults)}, rules {dict(world.rules)}")
+
+
+def test_every_kind_of_fault_came_up_and_every_rule_had_to_step_in() -> None:
+    """Over all the seeds before: a fuzz that never does a thing proves nothing about it."""
+    if os.environ.get("RAFT_SEEDS"):
+        return  # somebody looks at a few seeds only
+    print(f"faults {dict(FAULTS)}, rules {dict(RULES)}")
+    assert [fault for fault in KINDS if not FAULTS[fault]] == []
+    assert [rule for rule in MUST_FIRE if not RULES[rule]] == []

@@ -37,8 +37,7 @@ def written(folder: Path, last: int) -> Path:
         journal.append(entry(index))
         journal.sync()
     journal.close()
-    (path,) = folder.glob("*.wal")
-    return path
+    return max(folder.glob("*.wal"))
 
 
 def test_S8_what_was_synced_is_read_back_and_nothing_else(tmp_path: Path) -> None:
@@ -132,7 +131,7 @@ def test_S8_a_missing_segment_is_refused(tmp_path: Path) -> None:
 
 def test_S8_a_segment_whose_creation_was_cut_short_is_begun_anew(tmp_path: Path) -> None:
     written(tmp_path, 3)
-    (tmp_path / f"{2:016d}.wal").write_bytes(b"\xf7PS")
+    (tmp_path / f"{3:016d}.wal").write_bytes(b"\xf7PS")
     assert load(tmp_path).entries == [FIRST, entry(2), entry(3)]
 
 
@@ -156,7 +155,7 @@ def test_RFT_08_nothing_can_be_read_without_the_data_key(tmp_path: Path) -> None
     key = tmp_path / "data-key"
     held = key.read_bytes()
     key.write_bytes(bytes(32))
-    with pytest.raises(FailedPrecondition, match="sealed with a data key that .* does not hold"):
+    with pytest.raises(FailedPrecondition, match=r"sealed with a data key that .* does not hold"):
         load(tmp_path)
     key.unlink()
     with pytest.raises(FailedPrecondition, match=r"data-key is missing"):

@@ -60,7 +60,7 @@ class RelayPorts:
     async def start(self) -> None:
         """Returns once a relay runs. From then on it is started again whenever it goes.
 
-        Raises Unavailable if it cannot be started, InvalidArgument if its socket's path is longer than a socket's may be.
+        Raises Unavailable if it cannot be started, InvalidArgument if the path is longer than a socket's may be.
         """
         if len(os.fsencode(self._path)) > LONGEST_PATH:
             raise InvalidArgument(f"{self._path} is too long for a socket ({LONGEST_PATH} bytes): use another folder")

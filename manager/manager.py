@@ -20,7 +20,7 @@ from identity.model import NodeIdentity
 from manager.allocator import Allocator
 from manager.ca import Authority, NodeCAService, authorize, bootstrap_server
 from manager.control import Control, ControlServicer, RoutedControl
-from manager.dispatcher import Dispatcher, DispatcherServicer
+from manager.dispatcher import Dispatcher, DispatcherServicer, Orphans
 from manager.leader import LeaderLoop
 from manager.logbroker import LogBroker
 from manager.orchestrator import (
@@ -82,7 +82,7 @@ class Manager:
         self._dispatcher = Dispatcher(
             self.store, replicator, clock, new_id, self._raft.members, self._leader_addr, self._nudge
         )
-        self._logs = LogBroker(self.store, self._dispatcher.sessions, new_id)
+        self._logs = LogBroker(self.store, self._dispatcher.sessions, clock, new_id)
         self._local_control = Control(
             self.store,
             replicator,
@@ -203,6 +203,7 @@ class Manager:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._dispatcher.run())
+                group.create_task(self._logs.run())
                 group.create_task(self._loop.run())
                 group.create_task(self._roles.run())
         except Exception:
@@ -213,6 +214,7 @@ class Manager:
 
     def _controllers(self) -> Sequence[Controller]:
         return (
+            Orphans(),
             ReplicatedOrchestrator(new_id),
             GlobalOrchestrator(new_id),
             UpdateSupervisor(new_id),

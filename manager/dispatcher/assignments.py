@@ -12,22 +12,22 @@ _Told = tuple[TaskState, int, bool]
 
 
 class NodeAssignments:
-    """One session's view. The first `next` is COMPLETE; each later one applies to the one before it."""
+    """What one session has been told. The first `next` is COMPLETE; each later one applies to the one before it."""
 
     def __init__(self, node_id: str) -> None:
         self._node_id = node_id
         self._told: dict[str, _Told] = {}
-        self._dirty: set[str] = set()
+        self._touched: set[str] = set()
         self._sequence = 0
 
     def touch(self, task_id: str) -> None:
-        """The task may have changed, or may be released now."""
-        self._dirty.add(task_id)
+        """The task may have changed, or may be released now. However often that happens, it is told once."""
+        self._touched.add(task_id)
 
     def next(self, view: View, is_released: Callable[[Task], bool]) -> pb.Assignments | None:
         """What is new since the last call; None if nothing is."""
         first = self._sequence == 0
-        candidates: Iterable[str] = self._dirty
+        candidates: Iterable[str] = self._touched
         if first:
             candidates = [task.id for task in view.tasks_of_node(self._node_id)]
         changed, removed, released = [], [], []
@@ -37,19 +37,16 @@ class NodeAssignments:
                 if self._told.pop(task_id, None) is not None:
                     removed.append(task_id)
                 continue
-            if task.status.state < TaskState.ASSIGNED:
-                continue
-            free = task.desired_state > TaskState.RUNNING and is_released(task)
-            told = (task.desired_state, task.spec_version, free)
             before = self._told.get(task_id)
-            if told == before:
+            if before is None and task.status.state < TaskState.ASSIGNED:
                 continue
+            told = (task.desired_state, task.spec_version, is_released(task))
             self._told[task_id] = told
             if before is None or before[:2] != told[:2]:
                 changed.append(task)
-            if free:
+            if told[2] and (before is None or not before[2]):
                 released.append(task_id)
-        self._dirty.clear()
+        self._touched.clear()
         if not (first or changed or removed or released):
             return None
         self._sequence += 1

@@ -1,74 +1,65 @@
-"""What agents report, as changes to the store. Pure."""
+"""What an agent says of its tasks: what is believed, and what it changes in the store. Pure."""
 
+import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from core.model import (
-    Node,
-    NodeDescription,
-    NodeState,
-    NodeStatus,
-    PortError,
-    TaskState,
-    TaskStatus,
-)
-from manager.store import Transaction
+from core.codec import decode
+from core.errors import InvalidArgument, PermissionDenied
+from core.model import TaskState, TaskStatus
+from manager.store import Transaction, View
+from proto import dispatcher_pb2 as pb
 
-
-@dataclass(frozen=True, slots=True)
-class Registration:
-    node_id: str
-    description: NodeDescription
-    addr: str
+MAX_TEXT = 1_000
+"""Characters of a message or an error that are kept."""
+_MAX_NAME = 256
+_MAX_PORTS = 1_000
 
 
-def record(
-    tx: Transaction,
-    statuses: Mapping[str, tuple[str, TaskStatus]],
-    port_errors: Mapping[str, tuple[PortError, ...]],
-) -> None:
-    """All that was reported in one turn."""
-    record_statuses(tx, statuses)
-    record_port_errors(tx, port_errors)
+def read_report(report: pb.StatusReport, node_id: str, view: View) -> dict[str, TaskStatus]:
+    """Statuses by task. Tasks that are no more are left out.
+
+    Raises PermissionDenied if one is another node's, InvalidArgument for what no agent says.
+    """
+    statuses = {}
+    for update in report.updates:
+        task = view.task(update.task_id)
+        if task is None:
+            continue
+        if task.node_id != node_id:
+            raise PermissionDenied(f"task {task.id} is not assigned to node {node_id}")
+        statuses[task.id] = _checked(decode(TaskStatus, update.status))
+    return statuses
 
 
-def record_statuses(tx: Transaction, statuses: Mapping[str, tuple[str, TaskStatus]]) -> None:
-    """Task id -> (the node that says so, what it says). A state never goes back, and nobody speaks of others' tasks."""
-    for task_id, (node_id, status) in statuses.items():
+def record_statuses(tx: Transaction, node_id: str, statuses: Mapping[str, TaskStatus]) -> None:
+    """An observed state never goes back, and what is known already is not written again."""
+    for task_id, status in statuses.items():
         task = tx.task(task_id)
         if task is None or task.node_id != node_id:
             continue
-        if status.state < task.status.state or task.status.state is TaskState.ORPHANED or status == task.status:
-            continue
-        tx.update(replace(task, status=status))
+        if status.state >= task.status.state and status != task.status:
+            tx.update(replace(task, status=status))
 
 
-def record_registration(tx: Transaction, registration: Registration) -> Node | None:
-    """The node as it then is; None if it has been removed."""
-    node = tx.node(registration.node_id)
-    if node is None:
-        return None
-    description = registration.description
-    state = NodeState.DOWN if description.engine_error else NodeState.READY
-    status = NodeStatus(state, description.engine_error, registration.addr)
-    if node.status != status or node.description != description:
-        node = replace(node, status=status, description=description)
-        tx.update(node)
-    return node
+def _checked(status: TaskStatus) -> TaskStatus:
+    if not TaskState.ASSIGNED <= status.state <= TaskState.REJECTED:
+        raise InvalidArgument(f"{status.state.name} is not a state that an agent reports")
+    container = status.container
+    if container is not None:
+        if len(container.container_id) > _MAX_NAME:
+            raise InvalidArgument("the id of a container is too long")
+        if container.address:
+            _check_address(container.address)
+    if len(status.ports) > _MAX_PORTS or any(len(port.name) > _MAX_NAME for port in status.ports):
+        raise InvalidArgument("a status has too many ports, or names that are too long")
+    if len(status.message) > MAX_TEXT or len(status.err) > MAX_TEXT:
+        return replace(status, message=status.message[:MAX_TEXT], err=status.err[:MAX_TEXT])
+    return status
 
 
-def record_states(tx: Transaction, states: Mapping[str, NodeStatus]) -> None:
-    """Sets nodes' states and messages; their addresses stay. Nodes that have been removed are passed over."""
-    for node_id, status in states.items():
-        node = tx.node(node_id)
-        if node is not None:
-            wanted = replace(status, addr=node.status.addr)
-            if node.status != wanted:
-                tx.update(replace(node, status=wanted))
-
-
-def record_port_errors(tx: Transaction, errors: Mapping[str, tuple[PortError, ...]]) -> None:
-    for node_id, found in errors.items():
-        node = tx.node(node_id)
-        if node is not None and node.port_errors != found:
-            tx.update(replace(node, port_errors=found))
+def _check_address(address: str) -> None:
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        raise InvalidArgument("the address of a container is not an IP address") from None

@@ -3,15 +3,21 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from core.codec import decode
-from core.errors import InvalidArgument, PyswarmError
-from core.model import IngressAck, NodeDescription, TaskStatus
+from core.errors import DeadlineExceeded, Internal, InvalidArgument, PyswarmError
+from core.logs import logger
 from identity.access import Context, peer_identity
 from manager.dispatcher.dispatcher import Dispatcher
+from manager.dispatcher.nodes import read_register
+from manager.dispatcher.reign import Reign
 from manager.dispatcher.session import AgentSession
 from manager.logbroker import LogBroker
 from proto import dispatcher_pb2 as pb
 from proto import dispatcher_pb2_grpc
+
+_REGISTER_LIMIT = 10.0
+"""Seconds for the first message."""
+
+log = logger("manager.dispatcher")
 
 
 class DispatcherServicer(dispatcher_pb2_grpc.DispatcherServicer):
@@ -22,55 +28,57 @@ class DispatcherServicer(dispatcher_pb2_grpc.DispatcherServicer):
     async def Session(
         self, request_iterator: AsyncIterator[pb.AgentMessage], context: Context
     ) -> AsyncIterator[pb.DispatcherMessage]:
-        node_id = peer_identity(context).node_id
-        first = await anext(aiter(request_iterator), None)
-        if first is None or first.WhichOneof("body") != "register":
-            raise InvalidArgument("a session begins with Register")
-        description = decode(NodeDescription, first.register.description)
-        addr = first.register.addr or _host_of(context.peer())
-        session = await self._dispatcher.register(node_id, description, addr)
-        reader = asyncio.create_task(self._read(session, request_iterator))
+        handler = asyncio.current_task()
+        assert handler is not None
+        description, addr = read_register(await _first(request_iterator), context.peer())
+        reign, session = await self._dispatcher.register(peer_identity(context), description, addr, handler.cancel)
+        self._logs.node_came(session)
+        reader = asyncio.create_task(_read(reign, session, request_iterator))
         try:
-            async for message in self._dispatcher.messages(session):
+            async for message in session.messages(reign):
                 yield message
         finally:
             reader.cancel()
-            self._dispatcher.ended(session)
+            reign.left(session)
             self._logs.node_left(session)
 
     async def PublishLogs(
         self, request_iterator: AsyncIterator[pb.PublishLogsRequest], context: Context
     ) -> pb.PublishLogsResponse:
         node_id = peer_identity(context).node_id
-        async for request in request_iterator:
-            session = self._dispatcher.sessions.get(node_id)
-            if session is None or session.id != request.session_id:
-                raise InvalidArgument("the session is not the node's")
-            await self._logs.publish(session, request)
+        await self._logs.receive(node_id, self._of_session(node_id, request_iterator))
         return pb.PublishLogsResponse()
 
-    async def _read(self, session: AgentSession, requests: AsyncIterator[pb.AgentMessage]) -> None:
-        try:
-            async for message in requests:
-                self._take(session, message)
-            session.close()
-        except PyswarmError as error:
-            session.close(error)
-
-    def _take(self, session: AgentSession, message: pb.AgentMessage) -> None:
-        match message.WhichOneof("body"):
-            case "heartbeat":
-                self._dispatcher.heartbeat(session)
-            case "status":
-                statuses = {update.task_id: decode(TaskStatus, update.status) for update in message.status.updates}
-                self._dispatcher.report(session, message.status.sequence, statuses)
-            case "ingress_ack":
-                self._dispatcher.ingress_applied(session, decode(IngressAck, message.ingress_ack))
-            case _:
-                raise InvalidArgument("this is no message of a session that has begun")
+    async def _of_session(
+        self, node_id: str, requests: AsyncIterator[pb.PublishLogsRequest]
+    ) -> AsyncIterator[pb.PublishLogsRequest]:
+        async for request in requests:
+            session = self._dispatcher.sessions.get(node_id)
+            if session is None or session.id != request.session_id:
+                raise InvalidArgument("that is not the session of this node")
+            yield request
 
 
-def _host_of(peer: str) -> str:
-    """The address in gRPC's `ipv4:192.0.2.1:4711` or `ipv6:[2001:db8::1]:4711` (which may be percent-encoded)."""
-    address = peer.partition(":")[2].replace("%5B", "[").replace("%5D", "]")
-    return address.rpartition(":")[0].strip("[]")
+async def _first(requests: AsyncIterator[pb.AgentMessage]) -> pb.Register:
+    try:
+        async with asyncio.timeout(_REGISTER_LIMIT):
+            first = await anext(aiter(requests), None)
+    except TimeoutError:
+        raise DeadlineExceeded(f"no registration came within {_REGISTER_LIMIT:g} s") from None
+    if first is None or first.WhichOneof("body") != "register":
+        raise InvalidArgument("a session begins with a registration")
+    return first.register
+
+
+async def _read(reign: Reign, session: AgentSession, requests: AsyncIterator[pb.AgentMessage]) -> None:
+    try:
+        async for message in requests:
+            reign.take(session, message)
+    except PyswarmError as error:
+        log.warning("a session is refused", node=session.node_id, reason=error.message)
+        session.close(error)
+    except Exception:
+        log.exception("a session failed", node=session.node_id)
+        session.close(Internal("the manager failed to handle a message"))
+    else:
+        session.close()

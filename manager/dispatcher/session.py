@@ -1,75 +1,134 @@
-"""One agent's session: what it is still to be told, gathered until it is written. One writer per stream."""
+"""One agent's session, and what it is still to be told: always the newest state, however slowly it is read."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Protocol
 
-from core.codec import encode
 from core.errors import PyswarmError
-from core.model import IngressState, Task
+from core.model import Role
 from manager.dispatcher.assignments import NodeAssignments
-from manager.store import View
+from manager.dispatcher.inbox import StatusInbox
 from proto import dispatcher_pb2 as pb
+
+CLOSE_LIMIT = 2.0
+"""Seconds after which the stream of a closed session is cut, should the agent not read to its end."""
+
+
+class Source(Protocol):
+    """Where the messages' contents come from when they are about to be written."""
+
+    def next_assignments(self, session: "AgentSession") -> pb.Assignments | None: ...
+
+    def ingress_message(self) -> pb.DispatcherMessage: ...
 
 
 class AgentSession:
-    """From registration until the stream ends. Everything is called on the loop."""
+    """From registration until the stream ends. Everything is called on the loop. `cut` ends the stream the hard way."""
 
-    def __init__(self, session_id: str, node_id: str) -> None:
+    def __init__(self, session_id: str, node_id: str, role: Role, cut: Callable[[], object]) -> None:
         self.id = session_id
         self.node_id = node_id
+        self.role = role
+        """Of the certificate that it was opened with."""
         self.assignments = NodeAssignments(node_id)
-        self.acked_ingress = 0
-        """The highest ingress version that is in force on the node."""
-        self.closed = asyncio.Event()
-        self._wake = asyncio.Event()
-        self._outbox: list[pb.DispatcherMessage] = []
-        self._ingress_due = True
-        self._info: pb.SessionInfo | None = None
+        self.inbox = StatusInbox()
+        self.closed = False
+        self._cut = cut
+        self._cutter: asyncio.TimerHandle | None = None
         self._error: PyswarmError | None = None
-
-    def touch(self, task_id: str) -> None:
-        self.assignments.touch(task_id)
-        self._wake.set()
-
-    def send(self, message: pb.DispatcherMessage) -> None:
-        self._outbox.append(message)
-        self._wake.set()
+        self._wake = asyncio.Event()
+        self._info = pb.SessionInfo()
+        self._told: pb.SessionInfo | None = None
+        self._ack: int | None = None
+        self._assignments_due = True
+        self._ingress_due = True
+        self._logs: dict[str, pb.LogSubscription] = {}
+        self._subscribed: set[str] = set()
+        """Log subscriptions that the agent has been told of."""
 
     def tell(self, info: pb.SessionInfo) -> None:
         """Sent if it differs from what was told last."""
-        if info != self._info:
-            first = self._info is None
-            self._info = info
-            if first:
-                self.send(pb.DispatcherMessage(welcome=pb.Welcome(session_id=self.id, info=info)))
-            else:
-                self.send(pb.DispatcherMessage(info=info))
+        self._info = info
+        self._wake.set()
+
+    def touch(self, task_id: str) -> None:
+        """What the node shall do about the task may have changed."""
+        self.assignments.touch(task_id)
+        self._assignments_due = True
+        self._wake.set()
 
     def ingress_changed(self) -> None:
         self._ingress_due = True
         self._wake.set()
 
-    def close(self, error: PyswarmError | None = None) -> None:
-        """Ends the stream, with `error` if there is one."""
-        self._error = self._error or error
-        self.closed.set()
+    def ack(self, sequence: int) -> None:
+        """The agent's status reports up to `sequence` are committed."""
+        self._ack = sequence
         self._wake.set()
 
-    async def messages(
-        self, view: View, is_released: Callable[[Task], bool], ingress: Callable[[], IngressState]
-    ) -> AsyncIterator[pb.DispatcherMessage]:
-        """Until `close`; raises its error. What changes while a message is being written goes in the next one."""
-        while not self.closed.is_set():
+    def subscribe(self, message: pb.LogSubscription) -> None:
+        """Asks for logs, for those of more tasks, or for no more."""
+        pending = self._logs.pop(message.id, None)
+        if message.close:
+            if message.id not in self._subscribed:
+                return
+            self._subscribed.discard(message.id)
+        elif pending is not None:
+            message.task_ids.extend(pending.task_ids)
+        self._logs[message.id] = message
+        self._wake.set()
+
+    def close(self, error: PyswarmError | None = None) -> None:
+        """Ends the stream, with `error` if there is one. Only the first call counts."""
+        if self.closed:
+            return
+        self.closed = True
+        self._error = error
+        self._wake.set()
+        self._cutter = asyncio.get_running_loop().call_later(CLOSE_LIMIT, self._cut)
+
+    def ended(self) -> None:
+        """The stream has ended."""
+        self.closed = True
+        if self._cutter is not None:
+            self._cutter.cancel()
+
+    async def messages(self, source: Source) -> AsyncIterator[pb.DispatcherMessage]:
+        """Until `close`; raises its error. What changes in one turn of the loop, or while a message is being written,
+        is one message."""
+        self._wake.set()
+        while True:
+            await self._wake.wait()
             self._wake.clear()
-            outbox, self._outbox = self._outbox, []
-            for message in outbox:
+            for message in self._next_messages(source):
+                if self.closed:
+                    break
                 yield message
-            assignments = self.assignments.next(view, is_released)
+            if self._error is not None:
+                raise self._error
+            if self.closed:
+                return
+
+    def _next_messages(self, source: Source) -> Iterator[pb.DispatcherMessage]:
+        if self._ack is not None:
+            sequence, self._ack = self._ack, None
+            yield pb.DispatcherMessage(status_ack=pb.StatusAck(sequence=sequence))
+        if self._told is None:
+            self._told = self._info
+            yield pb.DispatcherMessage(welcome=pb.Welcome(session_id=self.id, info=self._info))
+        elif self._told != self._info:
+            self._told = self._info
+            yield pb.DispatcherMessage(info=self._info)
+        if self._assignments_due:
+            self._assignments_due = False
+            assignments = source.next_assignments(self)
             if assignments is not None:
                 yield pb.DispatcherMessage(assignments=assignments)
-            if self._ingress_due:
-                self._ingress_due = False
-                yield pb.DispatcherMessage(ingress=encode(ingress()))
-            await self._wake.wait()
-        if self._error is not None:
-            raise self._error
+        if self._ingress_due:
+            self._ingress_due = False
+            yield source.ingress_message()
+        logs, self._logs = self._logs, {}
+        for subscription in logs.values():
+            if not subscription.close:
+                self._subscribed.add(subscription.id)
+            yield pb.DispatcherMessage(logs=subscription)

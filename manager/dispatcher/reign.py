@@ -1,0 +1,320 @@
+"""One leadership as the agents see it: their sessions, and what their reports and their silence make of the store."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+from core.clock import SECOND, Clock
+from core.codec import decode, encode
+from core.errors import InvalidArgument, NotFound, PermissionDenied, PyswarmError, Unavailable
+from core.ids import IdSource
+from core.logs import logger
+from core.model import (
+    Cluster,
+    IngressAck,
+    Node,
+    NodeDescription,
+    NodeState,
+    PortError,
+    PublishMode,
+    Role,
+    Task,
+    TaskState,
+)
+from identity.model import NodeIdentity
+from manager.dispatcher import nodes
+from manager.dispatcher.info import cluster_info, session_info
+from manager.dispatcher.ingress_state import IngressTable
+from manager.dispatcher.liveness import Liveness
+from manager.dispatcher.registrations import Registrations
+from manager.dispatcher.releases import Releases
+from manager.dispatcher.reports import read_report, record_statuses
+from manager.dispatcher.session import AgentSession
+from manager.dispatcher.writes import OBJECT_SIZE, WriteQueue
+from manager.replicator import Replicator
+from manager.store import Commit, Event, EventKind, Store
+from proto import dispatcher_pb2 as pb
+from raft import Member
+
+_RETRY = 0.2
+_ROLE_LIMIT = 5.0
+"""Seconds for a demoted node to come back with its new certificate before its session is cut."""
+
+log = logger("manager.dispatcher")
+
+
+class Reign:
+    """Made on the loop, and run at once: from then on it follows the store.
+
+    `sessions`, by node, are empty at first. `on_suspicion` is called when `liveness` suspects another node.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        replicator: Replicator,
+        clock: Clock,
+        ids: IdSource,
+        members: Callable[[], Sequence[Member]],
+        on_suspicion: Callable[[], None],
+        sessions: dict[str, AgentSession],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._ids = ids
+        self._members = members
+        self._on_suspicion = on_suspicion
+        self._sessions = sessions
+        self._writes = WriteQueue(replicator)
+        self._cluster = cluster_info(store, members())
+        self.liveness = Liveness(self._cluster.heartbeat_period)
+        self._registrations = Registrations()
+        self._ingress = IngressTable(store, store.index)
+        self._ingress_message: pb.DispatcherMessage | None = None
+        self._releases = Releases(clock, self._released)
+        self._background: set[asyncio.Task[None]] = set()
+        self._ended = False
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        unwatch = self._store.watch(self._take)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._writes.run())
+                group.create_task(self._take_over())
+                group.create_task(self._sweep())
+        finally:
+            self._ended = True
+            unwatch()
+            for task in self._background:
+                task.cancel()
+            self._releases.close()
+
+    # -- sessions
+
+    async def register(
+        self, identity: NodeIdentity, description: NodeDescription, addr: str, cut: Callable[[], object]
+    ) -> AgentSession:
+        """A new session, in place of the node's last one. Raises Unavailable if it comes too often, NotFound for a node
+        that is not in the cluster, and what the log raises."""
+        node_id = identity.node_id
+        now = self._clock.now()
+        if not self._registrations.admit(node_id, now):
+            raise Unavailable(f"node {node_id} opens too many sessions; it may try again in a few seconds")
+        # From here on it is not silent: no older finding may be written after its registration.
+        self.liveness.heard(node_id, now)
+        size = OBJECT_SIZE + encode(description).ByteSize()
+        await self._writes.submit(partial(nodes.register, node_id=node_id, description=description, addr=addr), size)
+        if self._ended:
+            raise Unavailable("this manager does not lead any more")
+        node = self._store.node(node_id)
+        if node is None:
+            raise NotFound(f"node {node_id} was removed from the cluster")
+        session = AgentSession(self._ids(), node_id, identity.role, cut)
+        self._close(node_id, Unavailable(f"node {node_id} has opened another session"))
+        self._sessions[node_id] = session
+        session.tell(session_info(self._cluster, node))
+        if self.liveness.is_suspect(node_id):
+            self.liveness.trust(node_id)
+            self._on_suspicion()
+        log.info("node registered", node=node_id, hostname=description.hostname, addr=addr)
+        return session
+
+    def left(self, session: AgentSession) -> None:
+        """The session's stream has ended."""
+        session.ended()
+        if self._sessions.get(session.node_id) is session:
+            del self._sessions[session.node_id]
+            self.liveness.broken(session.node_id)
+            self._on_suspicion()
+            self._releases.left(session.node_id)
+
+    def take(self, session: AgentSession, message: pb.AgentMessage) -> None:
+        """What the agent says. Raises InvalidArgument and PermissionDenied."""
+        if session.closed:
+            return
+        self.liveness.heard(session.node_id, self._clock.now())
+        match message.WhichOneof("body"):
+            case "status":
+                statuses = read_report(message.status, session.node_id, self._store)
+                session.inbox.add(message.status.sequence, statuses)
+                self._write_reports(session)
+            case "ingress_ack":
+                self._take_ack(session.node_id, decode(IngressAck, message.ingress_ack))
+            case "register":
+                raise InvalidArgument("a session registers once; open another one")
+
+    def next_assignments(self, session: AgentSession) -> pb.Assignments | None:
+        return session.assignments.next(self._store, self._is_released)
+
+    def ingress_message(self) -> pb.DispatcherMessage:
+        if self._ingress_message is None:
+            self._ingress_message = pb.DispatcherMessage(ingress=encode(self._ingress.state()))
+        return self._ingress_message
+
+    def _close(self, node_id: str, error: PyswarmError) -> None:
+        session = self._sessions.pop(node_id, None)
+        if session is not None:
+            session.close(error)
+
+    # -- reports
+
+    def _write_reports(self, session: AgentSession) -> None:
+        statuses = session.inbox.take()
+        if statuses:
+            size = sum(OBJECT_SIZE + len(status.message) + len(status.err) for status in statuses.values())
+            write = self._writes.submit(partial(record_statuses, node_id=session.node_id, statuses=statuses), size)
+            write.add_done_callback(partial(self._reports_written, session))
+        elif (sequence := session.inbox.next_ack()) is not None:
+            session.ack(sequence)
+
+    def _reports_written(self, session: AgentSession, write: "asyncio.Future[None]") -> None:
+        error = write.exception()
+        if error is None:
+            session.inbox.written()
+        else:
+            log.warning(
+                "a report was not written; its agent will send it again", node=session.node_id, error=str(error)
+            )
+            session.inbox.failed()
+        self._write_reports(session)
+
+    def _take_ack(self, node_id: str, ack: IngressAck) -> None:
+        self._releases.acked(node_id, ack.version)
+        errors = tuple(error for error in ack.errors if self._ingress.publishes(error.published_port))
+        node = self._store.node(node_id)
+        if node is not None and node.port_errors != errors:
+            self._spawn(self._set_port_errors(node_id, errors))
+
+    async def _set_port_errors(self, node_id: str, errors: Iterable[PortError]) -> None:
+        try:
+            await self._writes.submit(partial(nodes.set_port_errors, node_id=node_id, errors=errors))
+        except PyswarmError as error:
+            log.warning("port errors were not written", node=node_id, error=error.message)
+
+    # -- silence
+
+    async def _take_over(self) -> None:
+        """Nobody has come to this leader yet. Nodes that do meanwhile are passed over."""
+        alive = [node.id for node in self._store.nodes() if node.status.state is not NodeState.DOWN]
+        stopping = [task.id for task in self._store.tasks() if _is_stopping(task)]
+        self._releases.begin(self._ingress.version, stopping, alive)
+        await self._set_states(alive, NodeState.UNKNOWN, "a new leader waits for the node to come to it")
+        self.liveness.expect(alive, self._clock.now())
+
+    async def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            self._refresh_cluster()
+            self._find_silent()
+            period = self.liveness.period
+            deadline = self.liveness.next_deadline()
+            pause = period if deadline is None else min(period, max(0, deadline - self._clock.now()))
+            woken = loop.time() + pause / SECOND
+            await asyncio.sleep(pause / SECOND)
+            late = int((loop.time() - woken) * SECOND)
+            if late > period // 2:
+                log.warning("this manager stood still; heartbeats are excused", seconds=late / SECOND)
+                self.liveness.excuse(late)
+
+    def _find_silent(self) -> None:
+        silent = self.liveness.overdue(self._clock.now())
+        if not silent:
+            return
+        log.warning("nodes are down", nodes=silent)
+        for node_id in silent:
+            self._close(node_id, Unavailable("no heartbeat came in time"))
+            self._releases.left(node_id)
+        self._spawn(self._set_states(silent, NodeState.DOWN, "heartbeat failure"))
+
+    async def _set_states(self, node_ids: Iterable[str], state: NodeState, message: str) -> None:
+        """Of those that are still silent when it is written; tried until it is."""
+
+        def is_silent(node_id: str) -> bool:
+            return not self.liveness.is_alive(node_id)
+
+        while True:
+            writes = [
+                self._writes.submit(
+                    partial(nodes.set_state, node_id=node_id, state=state, message=message, holds=is_silent)
+                )
+                for node_id in node_ids
+            ]
+            results = await asyncio.gather(*writes, return_exceptions=True)
+            errors = [result for result in results if result is not None]
+            if not errors:
+                return
+            log.warning("the state of nodes was not written; will try again", error=str(errors[0]))
+            await asyncio.sleep(_RETRY)
+
+    # -- the store's changes
+
+    def _take(self, commit: Commit) -> None:
+        for event in commit.events:
+            item = event.object
+            if isinstance(item, Task) and item.node_id in self._sessions:
+                self._sessions[item.node_id].touch(item.id)
+            elif isinstance(item, Node):
+                self._take_node(event, item)
+            elif isinstance(item, Cluster):
+                self._refresh_cluster()
+        change = self._ingress.observe(self._store, commit.events, commit.index)
+        if change.is_new:
+            self._ingress_message = None
+            for session in self._sessions.values():
+                session.ingress_changed()
+        if change.stopping:
+            self._releases.begin(self._ingress.version, change.stopping, self._sessions)
+
+    def _take_node(self, event: Event, node: Node) -> None:
+        if event.kind is EventKind.DELETE:
+            self._close(node.id, PermissionDenied(f"node {node.id} was removed from the cluster"))
+            self._releases.left(node.id)
+            self._registrations.forget(node.id)
+            self.liveness.forget(node.id)
+        elif node.status.state is NodeState.DOWN and not self.liveness.is_alive(node.id):
+            self.liveness.forget(node.id)
+        if event.kind is not EventKind.UPDATE:
+            self._refresh_cluster()
+            return
+        session = self._sessions.get(node.id)
+        if session is None:
+            return
+        session.tell(session_info(self._cluster, node))
+        was_manager = isinstance(event.old, Node) and event.old.role is Role.MANAGER
+        if was_manager and node.role is Role.WORKER and session.role is Role.MANAGER:
+            error = Unavailable(f"node {node.id} is no manager any more; it must come with its new certificate")
+            asyncio.get_running_loop().call_later(_ROLE_LIMIT, session.close, error)
+
+    def _refresh_cluster(self) -> None:
+        cluster = cluster_info(self._store, self._members())
+        if cluster == self._cluster:
+            return
+        self._cluster = cluster
+        self.liveness.period = cluster.heartbeat_period
+        for node_id, session in self._sessions.items():
+            node = self._store.node(node_id)
+            if node is not None:
+                session.tell(session_info(cluster, node))
+
+    # -- drain
+
+    def _is_released(self, task: Task) -> bool:
+        return task.desired_state > TaskState.RUNNING and not self._releases.is_waiting(task.id)
+
+    def _released(self, task_id: str) -> None:
+        task = self._store.task(task_id)
+        if task is not None and task.node_id in self._sessions:
+            self._sessions[task.node_id].touch(task_id)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+
+def _is_stopping(task: Task) -> bool:
+    """Whether other nodes may still send it connections although it shall stop."""
+    published = any(port.publish_mode is PublishMode.INGRESS for port in task.ports)
+    return published and task.status.state is TaskState.RUNNING and task.desired_state > TaskState.RUNNING

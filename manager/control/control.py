@@ -103,11 +103,12 @@ class Control:
 
     async def list_services(self, filters: Filters) -> list[tuple[Service, int, int]]:
         await self._read_barrier()
-        return [(service, *self._counts(service)) for service in filter_services(self._store, filters)]
+        found = filter_services(self._store, filters)
+        return [(services.with_port_errors(self._store, service), *self._counts(service)) for service in found]
 
     async def get_service(self, ref: str) -> Service:
         await self._read_barrier()
-        return find_service(self._store, ref)
+        return services.with_port_errors(self._store, find_service(self._store, ref))
 
     async def update_service(self, service_id: str, version: int, spec: ServiceSpec) -> Service:
         validate_service_spec(spec)

@@ -55,6 +55,18 @@ def remove_service(tx: Transaction, ref: str) -> None:
     tx.delete(Service, find_service(tx, ref).id)
 
 
+def with_port_errors(view: View, service: Service) -> Service:
+    """`service` as it is shown: with the nodes that cannot serve one of its ports, as another program there holds it."""
+    own = {port.published_port for port in service.endpoint.ports if port.publish_mode is PublishMode.INGRESS}
+    troubles = [
+        f"node {node.description.hostname if node.description else node.id}: {error.message}"
+        for node in view.nodes()
+        for error in node.port_errors
+        if error.published_port in own
+    ]
+    return replace(service, error="; ".join(filter(None, (service.error, *troubles)))) if troubles else service
+
+
 def _read(tx: Transaction, service_id: str, version: int) -> Service:
     service = tx.service(service_id)
     if service is None:

@@ -94,7 +94,8 @@ def test_a_port_taken_by_another_program_is_reported_and_the_others_answer(web: 
         "the port's trouble on the node",
         patiently(lambda: n if "8099" in str(n := web.nodes()["w1"]) else None),
     )
-    assert "8099" in str(node)
+    assert "8099" in node["Status"]["Message"]
+    assert "w1" in web.api("m1").get("/services/other")["Error"]
     assert web.answers(web.host("w2"), 8099, 1)
     web.pyswarm("m1", "service", "rm", "other")
 

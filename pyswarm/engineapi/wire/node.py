@@ -66,7 +66,7 @@ def _message(node: Node) -> str:
     """Everything that is wrong with the node: Docker has one line for it."""
     engine = node.description.engine_error if node.description else ""
     reasons = [node.status.message, *([engine] if engine not in node.status.message else [])]
-    reasons += [f"port {error.published_port}: {error.message}" for error in node.port_errors]
+    reasons += [error.message for error in node.port_errors]
     return "; ".join(reason for reason in reasons if reason)
 
 

@@ -72,7 +72,7 @@ class Worker:
                 self._begin(task, task.status)
             else:
                 manager.update(task)
-            self._database.put_task(task)
+            self._database.put_task(self._managers[task.id].task)
         for task_id in removed:
             self._remove(task_id)
 

@@ -135,6 +135,17 @@ async def test_AGT_06_every_status_is_reported_again_on_a_new_session(cluster, s
     assert {update.task_id for update in session.reports()[0].updates} == {"a", "b"}
 
 
+async def test_AGT_09_a_refused_update_is_not_remembered_either(cluster, start_agent):
+    database = MemoryDatabase()
+    start_agent(database=database)
+    session = await opened(cluster)
+    session.complete(make_task(desired=S.SHUTDOWN))
+    session.incremental(make_task(desired=S.RUNNING))
+    await session.until(lambda s: state(s) == S.SHUTDOWN)
+    ((task, _),) = database.tasks()
+    assert task.desired_state == S.SHUTDOWN
+
+
 async def test_losing_all_managers_stops_nothing(cluster, executor, start_agent):
     agent = start_agent()
     session = await opened(cluster)

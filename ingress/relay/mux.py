@@ -10,7 +10,6 @@ from ingress.relay.frames import (
     DATA,
     GOAWAY,
     HEADER_SIZE,
-    MAX_PAYLOAD,
     MAX_STREAM_ID,
     OPEN,
     REFUSED,
@@ -33,6 +32,8 @@ BATCH = 128 * 1024
 """What is encrypted and sent at once; streams that wait are taken in turn for the next batch."""
 MAX_BATCH = 1024 * 1024
 """A relay that makes us say more than this without reading any of it is not served on."""
+LARGE = 16 * 1024
+"""Bytes from which on data is encrypted where it lies rather than copied into the batch."""
 MAX_STREAMS = 4096
 HANDSHAKE_LIMIT = 3 * SECOND
 """From the first SYN to a peer that is known."""
@@ -126,16 +127,18 @@ class Mux:
     def send(self, kind: int, stream: int, payload: bytes = b"") -> None:
         if self.ended:
             return
-        self._batch.append(header(kind, stream, len(payload)) + payload)
-        self._batch_size += HEADER_SIZE + len(payload)
+        self._append(header(kind, stream, len(payload)) + payload)
         self._flush_later()
 
     def send_now(self, stream: int, data: memoryview) -> bool:
         if self._waiting or self._batch_size >= BATCH or self._secure is None or not self._secure.can_write:
             return False
-        for start in range(0, len(data), MAX_PAYLOAD):
-            self._append_data(stream, data[start : start + MAX_PAYLOAD].tobytes())
-        self._flush_later()
+        if len(data) >= LARGE:
+            self._append(header(DATA, stream, len(data)))
+            self._write(data)
+        else:
+            self._append(header(DATA, stream, len(data)), data.tobytes())
+            self._flush_later()
         return True
 
     def queue(self, stream: Stream) -> None:
@@ -200,10 +203,9 @@ class Mux:
         elif kind == OPEN or not 0 < number <= self._last_stream:
             raise ProtocolError(f"frame of kind {kind} for stream {number}, which was never opened")
 
-    def _append_data(self, stream: int, piece: bytes | memoryview) -> None:
-        self._batch.append(header(DATA, stream, len(piece)))
-        self._batch.append(piece)
-        self._batch_size += HEADER_SIZE + len(piece)
+    def _append(self, *pieces: bytes | memoryview) -> None:
+        self._batch += pieces
+        self._batch_size += sum(map(len, pieces))
 
     def _flush_later(self) -> None:
         if not self._flushing:
@@ -217,20 +219,25 @@ class Mux:
             self._fill()
             if not self._batch:
                 break
-            data = b"".join(self._batch)
-            self.load.add(len(data), self._loop.now)
-            self._batch.clear()
-            self._batch_size = 0
-            secure.write(data)
+            self._write()
         if self._batch_size > MAX_BATCH:
             self.close("the other relay does not read what it asked for")
         elif self.retired and not self._streams and not self.ended and not self._batch:
             self.close("")
+
+    def _write(self, *more: memoryview) -> None:
+        """The batch, and then what is too large to be copied into it."""
+        assert self._secure is not None
+        data = b"".join(self._batch)
+        self.load.add(self._batch_size + sum(map(len, more)), self._loop.now)
+        self._batch.clear()
+        self._batch_size = 0
+        self._secure.write(data, *more)
 
     def _fill(self) -> None:
         while self._waiting and self._batch_size < BATCH:
             stream = self._waiting.popleft()
             piece = stream.take()
             if piece:
-                self._append_data(stream.id, piece)
+                self._append(header(DATA, stream.id, len(piece)), piece)
             stream.taken(len(piece))

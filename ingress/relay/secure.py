@@ -54,8 +54,9 @@ class SecureSocket:
         """The side that connected speaks first."""
         self._handshake()
 
-    def write(self, plain: bytes) -> None:
-        self._engine.tls.write(plain)
+    def write(self, *plain: bytes | memoryview) -> None:
+        for data in plain:
+            self._engine.tls.write(data)
         self._send()
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ class Carrier(Protocol):
     def send(self, kind: int, stream: int, payload: bytes = b"") -> None: ...
 
     def send_now(self, stream: int, data: memoryview) -> bool:
-        """Sends `data` unless others wait before it."""
+        """Sends `data`, at most a frame's worth, unless others wait before it."""
         ...
 
     def queue(self, stream: "Stream") -> None:
@@ -113,7 +113,8 @@ class Stream:
         if self._ended:
             return len(data)
         size = len(data)
-        if not self._pending and size <= self._send.available and self._carrier.send_now(self.id, data):
+        at_once = not self._pending and size <= MAX_PAYLOAD and size <= self._send.available
+        if at_once and self._carrier.send_now(self.id, data):
             self._send.available -= size
             return size
         self._pending = memoryview(bytes(self._pending) + data)

@@ -52,9 +52,9 @@ class Wire:
         self.written: list[bytes] = []
         self.closed = False
 
-    def write(self, plain: bytes) -> None:
+    def write(self, *plain: bytes) -> None:
         assert self.can_write
-        self.written.append(plain)
+        self.written.append(b"".join(plain))
 
     def close(self) -> None:
         self.closed = True

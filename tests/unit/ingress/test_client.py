@@ -287,7 +287,7 @@ async def test_garbage_to_the_control_socket_does_no_harm(cluster: Relays) -> No
 
     objects = st.dictionaries(st.sampled_from(["call", "base", "change", "x"]), st.text(max_size=8) | st.none())
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=60, suppress_health_check=list(HealthCheck))
     @given(st.binary(max_size=300) | objects.map(pack) | st.text(max_size=50).map(json.dumps).map(framed))
     def attack(data: bytes) -> None:
         asyncio.run_coroutine_threadsafe(send(data), loop).result()

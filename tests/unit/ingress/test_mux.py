@@ -61,7 +61,7 @@ def test_what_is_sent_arrives_and_both_ends_end() -> None:
     assert cluster.budget.left == BUDGET
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(

@@ -182,7 +182,7 @@ async def test_garbage_to_the_relay_port_does_no_harm(cluster: Relays) -> None:
     await cluster.apply(published(1, free_port(), server))
     loop = asyncio.get_running_loop()
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=60, suppress_health_check=list(HealthCheck))
     @given(noise)
     def attack(data: bytes) -> None:
         asyncio.run_coroutine_threadsafe(garbage(cluster.ports[2], data, cluster.relay_port), loop).result()
@@ -204,7 +204,7 @@ async def test_garbage_from_a_node_of_the_cluster_costs_it_its_connection_only(c
         caller.say_bytes(data)
         await caller.close()
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=40, suppress_health_check=list(HealthCheck))
     @given(st.binary(max_size=500))
     def attack(data: bytes) -> None:
         asyncio.run_coroutine_threadsafe(send(data), loop).result()

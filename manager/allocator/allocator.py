@@ -1,5 +1,6 @@
 """NEW to PENDING: gives services the published ports that they left open, and lets their tasks go on."""
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -34,20 +35,22 @@ class Allocator:
             self._observe(event)
         left = MAX_WRITES
         while left and self._services:
-            service = tx.service(_first(self._services))
+            service_id, _ = self._services.popitem(last=False)
+            service = tx.service(service_id)
             if service is not None:
                 left -= self._serve(service, tx)
         while left and self._tasks:
-            task = tx.task(_first(self._tasks))
+            task_id, _ = self._tasks.popitem(last=False)
+            task = tx.task(task_id)
             if task is not None and task.status.state is TaskState.NEW:
                 left -= self._pass_on(task, tx, now)
         return now if self._services or self._tasks else None
 
     def _reset(self) -> None:
         self._ports = PortTable()
-        self._services: dict[str, None] = {}
+        self._services: OrderedDict[str, None] = OrderedDict()
         """To be looked at."""
-        self._tasks: dict[str, None] = {}
+        self._tasks: OrderedDict[str, None] = OrderedDict()
         """To be looked at; of no service that waits itself."""
         self._refused: dict[str, dict[str, None]] = {}
         """Services that cannot be served, and their tasks."""
@@ -71,7 +74,7 @@ class Allocator:
             self._tasks[task.id] = None
 
     def _retry(self) -> None:
-        self._services |= dict.fromkeys(self._refused)
+        self._services.update(dict.fromkeys(self._refused))
 
     def _serve(self, service: Service, tx: Transaction) -> int:
         """Allocates what the service asks for, or says on it why not; how many objects it wrote."""
@@ -88,7 +91,7 @@ class Allocator:
                 self._retry()
         if served == service:
             return 0
-        self._tasks |= tasks
+        self._tasks.update(tasks)
         tx.update(served)
         return 1
 
@@ -106,10 +109,3 @@ class Allocator:
                 return 0
         tx.update(replace(task, status=status, ports=service.endpoint.ports))
         return 1
-
-
-def _first(queue: dict[str, None]) -> str:
-    """Takes what has been in the queue the longest."""
-    first = next(iter(queue))
-    del queue[first]
-    return first

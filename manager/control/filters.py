@@ -7,6 +7,7 @@ from core.errors import InvalidArgument
 from core.model import Node, Role, Service, ServiceMode, Task, TaskState
 from manager.control.api import Filters
 from manager.control.lookup import find_node, find_service, task_name
+from manager.orchestrator.tasks import is_dirty
 from manager.store import View
 
 T = TypeVar("T")
@@ -77,11 +78,7 @@ def has_labels(labels: Mapping[str, str], wanted: Iterable[str]) -> bool:
 def _is_current(view: View, task: Task) -> bool:
     """Whether an update of its service would leave the task alone."""
     service = view.service(task.service_id)
-    if service is None:
-        return False
-    return task.spec_version == service.spec_version or (
-        task.spec == service.spec.task and task.ports == service.endpoint.ports
-    )
+    return service is not None and not is_dirty(view, task, service)
 
 
 def _hostname(node: Node) -> str:

@@ -1,5 +1,6 @@
 """Tasks that have no node yet, in groups of one service and spec version: what one of a group asks for, all do."""
 
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 
@@ -20,6 +21,8 @@ class Group:
         self.waits_on: Requirements | str = self.node_id or requirements
         self.reason = ""
         """Why its waiting tasks wait."""
+        self.rests = False
+        """Whether it waits for something to change."""
         self._told: dict[str, None] = {}
         self._untold: dict[str, None] = {}
 
@@ -66,8 +69,9 @@ class Queue:
     def __init__(self, cache: RequirementsCache) -> None:
         self._cache = cache
         self._groups: dict[GroupKey, Group] = {}
-        self._due_on_node: dict[GroupKey, None] = {}
-        self._due: dict[GroupKey, None] = {}
+        # The first of an OrderedDict is found at once, also after many others have left from before it.
+        self._due_on_node: OrderedDict[GroupKey, None] = OrderedDict()
+        self._due: OrderedDict[GroupKey, None] = OrderedDict()
         self._waiting: dict[Requirements | str, dict[GroupKey, None]] = {}
 
     def add(self, task: Task) -> None:
@@ -104,6 +108,7 @@ class Queue:
         self._due_on_node.pop(group.key, None)
         self._due.pop(group.key, None)
         if group:
+            group.rests = True
             self._waiting.setdefault(group.waits_on, {})[group.key] = None
         else:
             del self._groups[group.key]
@@ -117,9 +122,10 @@ class Queue:
         (self._due_on_node if group.node_id else self._due)[group.key] = None
 
     def _stop_waiting(self, group: Group) -> None:
-        waiting = self._waiting.get(group.waits_on)
-        if waiting is not None:
-            waiting.pop(group.key, None)
+        if group.rests:
+            group.rests = False
+            waiting = self._waiting[group.waits_on]
+            del waiting[group.key]
             if not waiting:
                 del self._waiting[group.waits_on]
 

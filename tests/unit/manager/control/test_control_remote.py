@@ -237,7 +237,7 @@ async def test_another_write_that_was_cut_off_is_not_made_again(
         raise AssertionError("cancelled with its server")
 
     world.manager.consensus.propose = die  # type: ignore[method-assign]
-    with pytest.raises(UnknownOutcome, match="was lost; .*may have been made"):
+    with pytest.raises(UnknownOutcome, match=r"was lost; .*may have been made"):
         await cluster.control.remove_service("web")
 
 

@@ -109,6 +109,11 @@ class Manager:
     def members(self) -> Sequence[Member]:
         return self._raft.members()
 
+    async def ended(self) -> str | None:
+        """Returns when its place in the log is given up: with the reason if it had to be, None after `stop`."""
+        failure = await self._raft.ended()
+        return failure.message if failure is not None else None
+
     async def start(self, founding: Founding | None, managers: Sequence[str]) -> None:
         """Serves, and takes its place: founds the cluster, joins it through one of `managers`, or goes on.
 

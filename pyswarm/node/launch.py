@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.errors import Unavailable
-from pyswarm.cli.client import DEFAULT_SOCKET
+from pyswarm.cli.host import DEFAULT_SOCKET
 
 UNIT = "pyswarm.service"
 LOG = Path("/var/log/pyswarm.log")

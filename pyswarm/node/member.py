@@ -70,13 +70,16 @@ class Member:
         self.address = own_address(config, membership)
         self.manager: Manager | None = None
         self._told_managers: tuple[ManagerPeer, ...] = ()
+        self._fault = ""
+        self._manager_problem = ""
+        self._role_due = asyncio.Event()
         self._config = config
         self._state = state
         self._listen = listen_address(config, membership)
         self._credentials = credentials
         self._founding = founding
         self._clock = SteadyClock()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
         self._ports = RelayPorts(config.state_dir / "relay.sock", credentials)
         self._agent = Agent(
             connect=over_channel(credentials.channel),
@@ -109,7 +112,7 @@ class Member:
     @property
     def error(self) -> str:
         """What the node's owner should do something about; empty when all is well."""
-        return self._renewer.problem or self._agent.refusal
+        return self._fault or self._manager_problem or self._renewer.problem or self._agent.refusal
 
     async def start(self) -> None:
         """Returns once a founding manager leads, or a joining one is a member."""
@@ -153,9 +156,23 @@ class Member:
             await manager.stop()
             raise
         self.manager = manager
+        self._manager_problem = ""
+        self._spawn(self._watch(manager))
         # Should it be demoted and promoted, it joins like any other.
         self._founding = None
         self._agent.know_managers([str(self.address), *self._agent.managers])
+
+    async def _watch(self, manager: Manager) -> None:
+        """A manager that had to stop (its disk is full or broken) is started again until it can go on; meanwhile the
+        node's containers and ports are untouched."""
+        failure = await manager.ended()
+        if failure is not None and self.manager is manager:
+            log.error("the manager has stopped; it is started again", reason=failure)
+            self._manager_problem = f"the manager on this node has stopped: {failure}"
+            self.manager = None
+            await manager.stop()
+            await asyncio.sleep(_ROLE_RETRY)
+            self._role_due.set()
 
     async def _stop_manager(self) -> None:
         manager, self.manager = self.manager, None
@@ -165,22 +182,24 @@ class Member:
 
     async def _follow_role(self) -> None:
         """Is a manager while the certificate says so; the certificate follows what the cluster wants."""
-        changed = asyncio.Event()
-        unsubscribe = self._credentials.subscribe(changed.set)
+        unsubscribe = self._credentials.subscribe(self._on_new_certificate)
         try:
             while True:
-                await changed.wait()
-                changed.clear()
-                self._agent.reconnect()
-                await self._ports.rotate(self._credentials)
+                await self._role_due.wait()
+                self._role_due.clear()
                 try:
                     await self._take_role()
                 except PyswarmError as error:
                     log.warning("role not taken yet", role=self.identity.role.name.lower(), reason=error.message)
                     await asyncio.sleep(_ROLE_RETRY)
-                    changed.set()
+                    self._role_due.set()
         finally:
             unsubscribe()
+
+    def _on_new_certificate(self) -> None:
+        self._agent.reconnect()
+        self._spawn(self._ports.rotate(self._credentials))
+        self._role_due.set()
 
     async def _take_role(self) -> None:
         wanted = self.identity.role is Role.MANAGER
@@ -203,12 +222,18 @@ class Member:
         self._renewer.want_role(Role(info.node.role))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        self._tasks.append(asyncio.create_task(work))
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._on_end)
+
+    def _on_end(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            log.error("a part of the node failed", exc_info=failure)
+            self._fault = f"a part of the node failed ({failure!r}); see the daemon's log, and start it again"
 
     async def _cancel(self) -> None:
-        for task in self._tasks:
+        tasks = tuple(self._tasks)
+        for task in tasks:
             task.cancel()
-        for task in self._tasks:
-            with suppress(asyncio.CancelledError):
-                await task
-        self._tasks.clear()
+        await asyncio.gather(*tasks, return_exceptions=True)

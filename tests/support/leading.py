@@ -69,7 +69,7 @@ def make_task(
 class Leader(OneManager):
     """`begin` makes it lead, `resign` makes it a follower."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, patience: Patience | None) -> None:
         super().__init__(clock)
         self.members = [Member("one", "one:2377", reachable=True, leader=True)]
         self.suspicions = 0
@@ -82,7 +82,7 @@ class Leader(OneManager):
             lambda: self.consensus.leadership.leader_addr,
             self._suspects,
         )
-        self.logs = LogBroker(self.store, self.dispatcher.sessions, clock, new_id, Patience(answer=0.3, silence=0.3))
+        self.logs = LogBroker(self.store, self.dispatcher.sessions, clock, new_id, patience)
         self.addr = ""
         self.issuer = Issuer()
         self._running: list[asyncio.Task[None]] = []
@@ -220,9 +220,13 @@ class PlayedAgent:
 
 
 @asynccontextmanager
-async def leading(clock: Clock | None = None, prepare: Callable[[Leader], Any] | None = None) -> AsyncIterator[Leader]:
+async def leading(
+    clock: Clock | None = None,
+    prepare: Callable[[Leader], Any] | None = None,
+    patience: Patience | None = None,
+) -> AsyncIterator[Leader]:
     """A leader of a cluster with the nodes n1 and n2. `prepare` may write to its store before it leads."""
-    leader = Leader(clock or SteadyClock())
+    leader = Leader(clock or SteadyClock(), patience)
     await leader.found()
     for node_id in ("n1", "n2"):
         await leader.add_node(node_id)

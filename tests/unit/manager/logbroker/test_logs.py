@@ -10,6 +10,7 @@ import pytest
 from core.errors import InvalidArgument, Unavailable
 from core.model import LogLine, LogOptions, Node, NodeDescription, Service, Task, TaskState
 from manager.logbroker.buffer import LineBuffer
+from manager.logbroker.subscription import Patience
 from proto import dispatcher_pb2 as pb
 from tests.support.leading import Leader, PlayedAgent, leading, make_service, make_task
 from tests.support.waiting import eventually
@@ -117,12 +118,23 @@ async def test_LOG_01_a_node_that_leaves_half_way_does_not_hold_it_up() -> None:
 
 
 async def test_LOG_01_a_node_that_does_not_answer_is_given_up() -> None:
-    async with leading(prepare=web) as leader, leader.agent("n1") as one:
+    async with leading(prepare=web, patience=Patience(answer=0.1)) as leader, leader.agent("n1") as one:
         await one.welcomed()
         async with reading(leader, None, "a") as reader:
             await one.next("logs")
             assert await reader.end() == ["warning: incomplete log from node host: it does not answer"]
             assert (await one.next("logs")).close
+
+
+async def test_LOG_01_a_node_that_falls_silent_is_given_up() -> None:
+    async with leading(prepare=web, patience=Patience(silence=0.1)) as leader, leader.agent("n1") as one:
+        await one.welcomed()
+        async with reading(leader, None, "a") as reader:
+            asked = await one.next("logs")
+            call = one.stub.PublishLogs()
+            await call.write(answer(one, asked, line("a", "half")))
+            assert await reader.end() == ["half", "warning: incomplete log from node host: it does not answer"]
+            call.cancel()
 
 
 async def test_LOG_01_a_log_that_breaks_off_or_cannot_be_read_is_named() -> None:
@@ -168,28 +180,25 @@ async def test_LOG_02_followed_tasks_and_nodes_that_come_later_are_asked_for_onc
 
 
 async def test_a_followed_node_that_comes_back_goes_on_where_it_was() -> None:
-    async with leading(prepare=web) as leader:
-        async with reading(leader, replace(FOLLOW, tail=10), "a") as reader:
-            async with leader.agent("n1") as one:
-                await one.welcomed()
-                asked = await one.next("logs")
-                assert asked.options.tail == 10
-                publishing = asyncio.create_task(
-                    one.publish(answer(one, asked, line("a", "old", 7), line("a", "new", 8)))
-                )
-                await eventually("lines are read", lambda: "new" in reader.texts)
-                await publishing
-            await eventually("the reader is told", lambda: "left" in reader.texts[-1] or "broke" in reader.texts[-1])
-            async with leader.agent("n1") as again:
-                await again.welcomed()
-                asked = await again.next("logs")
-                assert (list(asked.task_ids), asked.options.since, asked.options.tail) == (["a"], 8, -1)
-                publishing = asyncio.create_task(
-                    again.publish(answer(again, asked, line("a", "new", 8), line("a", "newer", 9)))
-                )
-                await eventually("it goes on", lambda: "newer" in reader.texts)
-                await publishing
-            assert [text for text in reader.texts if "warning" not in text] == ["old", "new", "newer"]
+    async with leading(prepare=web) as leader, reading(leader, replace(FOLLOW, tail=10), "a") as reader:
+        async with leader.agent("n1") as one:
+            await one.welcomed()
+            asked = await one.next("logs")
+            assert asked.options.tail == 10
+            publishing = asyncio.create_task(one.publish(answer(one, asked, line("a", "old", 7), line("a", "new", 8))))
+            await eventually("lines are read", lambda: "new" in reader.texts)
+            await publishing
+        await eventually("the reader is told", lambda: "left" in reader.texts[-1] or "broke" in reader.texts[-1])
+        async with leader.agent("n1") as again:
+            await again.welcomed()
+            asked = await again.next("logs")
+            assert (list(asked.task_ids), asked.options.since, asked.options.tail) == (["a"], 8, -1)
+            publishing = asyncio.create_task(
+                again.publish(answer(again, asked, line("a", "new", 8), line("a", "newer", 9)))
+            )
+            await eventually("it goes on", lambda: "newer" in reader.texts)
+            await publishing
+        assert [text for text in reader.texts if "warning" not in text] == ["old", "new", "newer"]
 
 
 async def test_following_ends_when_all_that_was_asked_for_is_removed() -> None:

@@ -5,6 +5,7 @@ the task objects that the store keeps, so that a new leader goes on exactly wher
 """
 
 from manager.orchestrator.controller import Controller
+from manager.orchestrator.enforcer import ConstraintEnforcer
 from manager.orchestrator.global_services import GlobalOrchestrator
 from manager.orchestrator.reaper import Reaper
 from manager.orchestrator.replicated import ReplicatedOrchestrator
@@ -12,6 +13,7 @@ from manager.orchestrator.starter import Starter
 from manager.orchestrator.update import UpdateSupervisor
 
 __all__ = [
+    "ConstraintEnforcer",
     "Controller",
     "GlobalOrchestrator",
     "Reaper",

@@ -3,23 +3,27 @@
 from collections.abc import Sequence
 
 from core.ids import IdSource
-from core.model import Availability, Node, NodeState, Service, ServiceMode, Task, TaskState
-from manager.orchestrator.restart import may_restart, restart
+from core.model import Node, Service, ServiceMode, Task, TaskState
+from manager.orchestrator.restart import may_replace, restart
 from manager.orchestrator.tasks import (
+    in_order,
     is_dead,
     is_dirty,
     is_live,
+    is_usable,
     is_wanted,
     must_leave,
     new_task,
-    newest,
+    satisfies,
     spec_changed,
+    successor,
     want,
 )
-from manager.scheduler.constraint import matches, parse_constraints
+from manager.orchestrator.worklist import Alarms, Worklist
 from manager.store import Event, EventKind, Transaction
 
 MAX_WRITES = 500
+"""Writes after which a step ends."""
 
 
 class GlobalOrchestrator:
@@ -27,101 +31,108 @@ class GlobalOrchestrator:
 
     def __init__(self, ids: IdSource) -> None:
         self._ids = ids
-        self._pairs: dict[tuple[str, str], None] = {}
+        self._services: dict[str, None] = {}
+        """The global ones."""
+        self._pairs: Worklist[tuple[str, str]] = Worklist()
         """(service, node) to look at."""
-        self._tasks: dict[str, None] = {}
+        self._tasks: Worklist[str] = Worklist()
+        """Tasks that have ended."""
+        self._alarms: Alarms[str] = Alarms()
+        """Tasks that have ended, but are not to be replaced yet."""
 
     def start(self, tx: Transaction, now: int) -> int | None:
-        self._pairs.clear()
         for service in tx.services():
-            self._all_nodes(tx, service)
-        self._tasks = {task.id: None for task in tx.tasks() if not task.slot and is_wanted(task) and is_dead(task)}
+            self._take_in(tx, service)
+        self._tasks.extend(task.id for task in tx.tasks() if self._has_ended(task))
         return now
 
     def step(self, tx: Transaction, events: Sequence[Event], now: int) -> int | None:
         for event in events:
             self._observe(tx, event)
+        self._tasks.extend(self._alarms.take_due(now))
         begin = tx.mark
-        while self._tasks:
-            self._look_at(tx, self._tasks.popitem()[0], now)
-        while self._pairs:
-            if tx.mark - begin > MAX_WRITES:
+        while self._tasks or self._pairs:
+            if tx.mark - begin >= MAX_WRITES:
                 return now
-            (service_id, node_id), _ = self._pairs.popitem()
-            self._reconcile(tx, service_id, node_id, now)
-        return None
+            if self._tasks:
+                self._look_at(tx, self._tasks.pop(), now)
+            else:
+                self._reconcile(tx, *self._pairs.pop(), now)
+        return self._alarms.next
 
     def _observe(self, tx: Transaction, event: Event) -> None:
         item = event.object
         if isinstance(item, Service):
-            if spec_changed(event):
-                self._all_nodes(tx, item)
+            if event.kind is EventKind.DELETE:
+                self._services.pop(item.id, None)
+            elif spec_changed(event):
+                self._take_in(tx, item)
         elif isinstance(item, Node):
-            if not isinstance(event.old, Node) or event.kind is EventKind.DELETE or _matters(event.old, item):
-                for service in tx.services():
-                    if _is_global(service):
-                        self._pairs[service.id, item.id] = None
-        elif isinstance(item, Task) and not item.slot and is_wanted(item) and is_dead(item):
-            self._tasks[item.id] = None
+            if event.kind is EventKind.DELETE or not isinstance(event.old, Node) or _matters(event.old, item):
+                self._pairs.extend((service_id, item.id) for service_id in self._services)
+        elif isinstance(item, Task) and event.kind is not EventKind.DELETE and self._has_ended(item):
+            self._tasks.add(item.id)
 
-    def _all_nodes(self, tx: Transaction, service: Service) -> None:
-        if _is_global(service):
-            self._pairs |= {(service.id, node.id): None for node in tx.nodes()}
-            self._pairs |= {(service.id, task.node_id): None for task in tx.tasks_of_service(service.id)}
+    def _has_ended(self, task: Task) -> bool:
+        return task.service_id in self._services and is_wanted(task) and is_dead(task)
+
+    def _take_in(self, tx: Transaction, service: Service) -> None:
+        if service.spec.mode is ServiceMode.GLOBAL:
+            self._services[service.id] = None
+            self._pairs.extend((service.id, node.id) for node in tx.nodes())
+            self._pairs.extend((service.id, str(slot)) for slot in tx.slots(service.id))
 
     def _look_at(self, tx: Transaction, task_id: str, now: int) -> None:
         task = tx.task(task_id)
         service = tx.service(task.service_id) if task is not None else None
-        if task is None or service is None or not _is_global(service):
+        if task is None or service is None or not is_wanted(task):
             return
-        if _may_have(tx.node(task.node_id), service):
-            restart(tx, service, task, self._ids, now)
-        else:
+        if not _may_have(tx.node(task.node_id), service):
             want(tx, task, TaskState.SHUTDOWN)
+            return
+        time = restart(tx, service, task, self._ids, now)
+        if time is not None:
+            self._alarms.set(task.id, time)
 
     def _reconcile(self, tx: Transaction, service_id: str, node_id: str, now: int) -> None:
-        service = tx.service(service_id)
+        service, node = tx.service(service_id), tx.node(node_id)
         if service is None:
             return
-        node = tx.node(node_id)
-        here = [task for task in tx.tasks_of_node(node_id) if task.service_id == service_id]
-        live = sorted((task for task in here if is_live(task)), key=lambda task: (task.meta.created_at, task.id))
-        if must_leave(node) or (node is not None and not _matches(node, service)):
+        tasks = in_order(tx.tasks_of_slot(service_id, node_id))
+        if node is None:
+            # Nothing will ever be told of them again, so there is no history to keep.
+            for task in tasks:
+                want(tx, task, TaskState.REMOVE)
+            return
+        wanted = [task for task in tasks if is_wanted(task)]
+        live = [task for task in wanted if is_live(task)]
+        if must_leave(node) or not satisfies(node, service.spec.task):
             for task in live:
                 want(tx, task, TaskState.SHUTDOWN)
-            return
-        for surplus in live[1:] if not any(is_dirty(task, service) for task in live) else ():
-            want(tx, surplus, TaskState.SHUTDOWN)
-        if live or not _may_have(node, service):
-            return
-        last = newest(here)
-        ended = last is not None and is_dead(last) and last.status.state in _ENDINGS and not is_dirty(last, service)
-        if ended and last is not None and not may_restart(tx, service, last, now):
-            return
-        tx.create(new_task(service, 0, node_id, self._ids, now, TaskState.READY if ended else TaskState.RUNNING))
+        elif not any(is_dirty(tx, task, service) for task in live):
+            for task in live[1:]:
+                want(tx, task, TaskState.SHUTDOWN)
+            if not wanted and _may_have(node, service):
+                self._fill(tx, service, node_id, tasks, now)
 
-
-_ENDINGS = (TaskState.COMPLETE, TaskState.FAILED, TaskState.REJECTED)
-
-
-def _is_global(service: Service) -> bool:
-    return service.spec.mode is ServiceMode.GLOBAL
+    def _fill(self, tx: Transaction, service: Service, node_id: str, tasks: Sequence[Task], now: int) -> None:
+        last = tasks[-1] if tasks else None
+        if last is None:
+            tx.create(new_task(service, 0, node_id, self._ids, now, TaskState.RUNNING))
+        elif is_dirty(tx, last, service) or may_replace(tx, service, last, now):
+            tx.create(successor(service, last, self._ids, now))
 
 
 def _may_have(node: Node | None, service: Service) -> bool:
     """Whether the node may be given a new task; one that is paused keeps what it has."""
-    return (
-        node is not None
-        and node.status.state is NodeState.READY
-        and node.spec.availability is Availability.ACTIVE
-        and _matches(node, service)
-    )
-
-
-def _matches(node: Node, service: Service) -> bool:
-    placement = service.spec.task.placement
-    return placement is None or matches(parse_constraints(placement.constraints), node)
+    return node is not None and is_usable(node) and satisfies(node, service.spec.task)
 
 
 def _matters(old: Node, new: Node) -> bool:
-    return old.spec != new.spec or old.status.state != new.status.state or old.description != new.description
+    return (
+        old.spec != new.spec
+        or old.role is not new.role
+        or old.status.state is not new.status.state
+        or old.status.addr != new.status.addr
+        or old.description != new.description
+    )

@@ -1,12 +1,14 @@
 """Replicated services: so many slots, each with one live task."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from heapq import heapify, heappop, heapreplace
 from itertools import count, islice
 
 from core.ids import IdSource
 from core.model import Node, Service, ServiceMode, Task, TaskState
-from manager.orchestrator.restart import evacuate, may_restart, restart
+from manager.orchestrator.restart import may_replace, replace_task, restart
 from manager.orchestrator.tasks import (
     is_dead,
     is_dirty,
@@ -18,10 +20,19 @@ from manager.orchestrator.tasks import (
     spec_changed,
     want,
 )
+from manager.orchestrator.worklist import Alarms, Worklist
 from manager.store import Event, EventKind, Transaction
 
 MAX_WRITES = 500
-"""Tasks that one step makes or stops for one service."""
+"""Writes after which a step ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What a service still needs to have as many slots as it asks for."""
+
+    missing: deque[int] = field(default_factory=deque)
+    surplus: deque[int] = field(default_factory=deque)
 
 
 class ReplicatedOrchestrator:
@@ -29,44 +40,51 @@ class ReplicatedOrchestrator:
 
     def __init__(self, ids: IdSource) -> None:
         self._ids = ids
-        self._services: dict[str, None] = {}
-        self._tasks: dict[str, None] = {}
-        self._nodes: dict[str, None] = {}
+        self._tasks: Worklist[str] = Worklist()
+        """Tasks that have ended, or whose node cannot have them any more."""
+        self._alarms: Alarms[str] = Alarms()
+        """Tasks that have ended, but are not to be replaced yet."""
+        self._services: Worklist[str] = Worklist()
+        self._plans: dict[str, _Plan] = {}
 
     def start(self, tx: Transaction, now: int) -> int | None:
-        self._services = {service.id: None for service in tx.services() if _is_replicated(service)}
-        self._tasks = {task.id: None for task in tx.tasks() if is_wanted(task) and is_dead(task)}
-        self._nodes = dict.fromkeys({task.node_id for task in tx.tasks() if task.node_id and is_live(task)})
+        self._services.extend(service.id for service in tx.services())
+        for task in tx.tasks():
+            if is_wanted(task) and (is_dead(task) or (task.node_id and must_leave(tx.node(task.node_id)))):
+                self._tasks.add(task.id)
         return now
 
     def step(self, tx: Transaction, events: Sequence[Event], now: int) -> int | None:
         for event in events:
-            self._observe(event)
+            self._observe(tx, event)
+        self._tasks.extend(self._alarms.take_due(now))
         begin = tx.mark
-        for node_id in _drain(self._nodes):
-            if must_leave(tx.node(node_id)):
-                self._tasks |= {task.id: None for task in tx.tasks_of_node(node_id) if is_live(task)}
-        for task_id in _drain(self._tasks):
-            self._look_at(tx, task_id, now)
-            if tx.mark - begin > MAX_WRITES:
+        while self._tasks or self._services or self._plans:
+            if tx.mark - begin >= MAX_WRITES:
                 return now
-        for service_id in list(self._services):
-            if self._reconcile(tx, service_id, now):
-                del self._services[service_id]
-            if tx.mark - begin > MAX_WRITES:
-                return now
-        return None
+            if self._tasks:
+                self._look_at(tx, self._tasks.pop(), now)
+            elif self._services:
+                self._make_plan(tx, self._services.pop(), now)
+            else:
+                self._carry_out(tx, begin + MAX_WRITES, now)
+        return self._alarms.next
 
-    def _observe(self, event: Event) -> None:
+    def _observe(self, tx: Transaction, event: Event) -> None:
         item = event.object
         if isinstance(item, Service):
-            if spec_changed(event) and _is_replicated(item):
-                self._services[item.id] = None
+            if event.kind is EventKind.DELETE:
+                self._plans.pop(item.id, None)
+            elif spec_changed(event):
+                self._services.add(item.id)
         elif isinstance(item, Task):
-            if event.kind is not EventKind.DELETE and item.slot and is_wanted(item) and is_dead(item):
-                self._tasks[item.id] = None
+            if event.kind is not EventKind.DELETE:
+                if is_wanted(item) and is_dead(item):
+                    self._tasks.add(item.id)
+            elif is_wanted(item):
+                self._services.add(item.service_id)
         elif isinstance(item, Node) and (event.kind is EventKind.DELETE or must_leave(item)):
-            self._nodes[item.id] = None
+            self._tasks.extend(task.id for task in tx.tasks_of_node(item.id) if is_live(task))
 
     def _look_at(self, tx: Transaction, task_id: str, now: int) -> None:
         task = tx.task(task_id)
@@ -74,48 +92,58 @@ class ReplicatedOrchestrator:
         if task is None or service is None or not _is_replicated(service) or not is_wanted(task):
             return
         if is_dead(task):
-            restart(tx, service, task, self._ids, now)
+            time = restart(tx, service, task, self._ids, now)
+            if time is not None:
+                self._alarms.set(task.id, time)
         elif task.node_id and must_leave(tx.node(task.node_id)):
-            evacuate(tx, service, task, self._ids, now)
+            replace_task(tx, service, task, self._ids, now)
 
-    def _reconcile(self, tx: Transaction, service_id: str, now: int) -> bool:
-        """Makes missing tasks, or stops surplus ones; True when the service needs no more of it."""
+    def _make_plan(self, tx: Transaction, service_id: str, now: int) -> None:
+        """Compares the slots that there are with those that shall be."""
+        self._plans.pop(service_id, None)
         service = tx.service(service_id)
-        if service is None:
-            return True
-        slots: dict[int, list[Task]] = {}
-        for task in tx.tasks_of_service(service_id):
-            slots.setdefault(task.slot, []).append(task)
-        filled = {slot for slot, tasks in slots.items() if self._is_filled(tx, service, tasks, now)}
+        if service is None or not _is_replicated(service):
+            return
+        slots = {int(slot): tasks for slot, tasks in tx.slots(service_id).items()}
+        filled = {slot for slot, tasks in slots.items() if _is_filled(tx, service, tasks, now)}
         replicas = 1 if service.spec.replicas is None else service.spec.replicas
         if len(filled) > replicas:
-            surplus = islice(_to_stop(filled, slots), min(MAX_WRITES, len(filled) - replicas))
-            for slot in list(surplus):
-                for task in slots[slot]:
+            surplus = islice(_in_order_of_surrender(filled, slots), len(filled) - replicas)
+            self._plans[service_id] = _Plan(surplus=deque(surplus))
+        elif len(filled) < replicas:
+            free = (slot for slot in count(1) if slot not in filled)
+            self._plans[service_id] = _Plan(missing=deque(islice(free, replicas - len(filled))))
+
+    def _carry_out(self, tx: Transaction, limit: int, now: int) -> None:
+        """Goes on with the plan that was made first, up to the write numbered `limit`."""
+        service_id, plan = next(iter(self._plans.items()))
+        service = tx.service(service_id)
+        while service is not None and tx.mark < limit:
+            if plan.missing:
+                slot = plan.missing.popleft()
+                if not _is_filled(tx, service, tx.tasks_of_slot(service_id, slot), now):
+                    tx.create(new_task(service, slot, "", self._ids, now, TaskState.RUNNING))
+            elif plan.surplus:
+                for task in tx.tasks_of_slot(service_id, plan.surplus.popleft()):
                     want(tx, task, TaskState.REMOVE)
-            return len(filled) - replicas <= MAX_WRITES
-        missing = replicas - len(filled)
-        free = (number for number in count(1) if number not in filled)
-        for slot in islice(free, min(missing, MAX_WRITES)):
-            tx.create(new_task(service, slot, "", self._ids, now, TaskState.RUNNING))
-        return missing <= MAX_WRITES
-
-    def _is_filled(self, tx: Transaction, service: Service, tasks: Sequence[Task], now: int) -> bool:
-        """Whether the slot needs no new task: one lives, or the last one ended and shall not be replaced."""
-        if any(is_live(task) for task in tasks):
-            return True
-        last = newest(task for task in tasks if task.desired_state < TaskState.REMOVE)
-        if last is None or is_dirty(last, service) or not is_dead(last):
-            return False
-        return last.status.state in _ENDINGS and not may_restart(tx, service, last, now)
+            else:
+                break
+        if service is None or not (plan.missing or plan.surplus):
+            del self._plans[service_id]
 
 
-_ENDINGS = (TaskState.COMPLETE, TaskState.FAILED, TaskState.REJECTED)
+def _is_filled(tx: Transaction, service: Service, tasks: Sequence[Task], now: int) -> bool:
+    """Whether the slot needs no new task: it has one that lives or is about to be replaced, or the last one has ended
+    and is not to be replaced unless it would be another."""
+    if any(is_wanted(task) for task in tasks):
+        return True
+    last = newest(task for task in tasks if task.desired_state < TaskState.REMOVE)
+    return last is not None and not is_dirty(tx, last, service) and not may_replace(tx, service, last, now)
 
 
-def _to_stop(filled: set[int], slots: dict[int, list[Task]]) -> Iterator[int]:
-    """Slots in the order in which they are given up: without a node first, then from the node with the most copies,
-    there the ones that do not run first, and the highest slots first."""
+def _in_order_of_surrender(filled: set[int], slots: dict[int, Sequence[Task]]) -> Iterator[int]:
+    """First those without a node, then from the node with the most copies; there the ones that do not run first, and
+    the highest slots first."""
     by_node: dict[str, list[tuple[bool, int]]] = {}
     for slot in filled:
         task = next((task for task in slots[slot] if is_live(task)), None)
@@ -139,8 +167,3 @@ def _to_stop(filled: set[int], slots: dict[int, list[Task]]) -> Iterator[int]:
 
 def _is_replicated(service: Service) -> bool:
     return service.spec.mode is ServiceMode.REPLICATED
-
-
-def _drain(queue: dict[str, None]) -> Iterator[str]:
-    while queue:
-        yield queue.popitem()[0]

@@ -1,17 +1,31 @@
-"""Whether a task that has ended is replaced, and how.
+"""Whether a task that has ended is replaced, when, and how.
 
-A replacement is a new task in the same place, made at once with desired state READY, so that its image is pulled while
-the delay runs; the Starter raises it to RUNNING.
+A replacement is a new task in the same slot, made at once with desired state READY, so that its image is pulled while
+the delay runs; the Starter raises it to RUNNING. All of it is read off the task objects that the store keeps, so that
+a new leader goes on where the last one stood.
 """
+
+from itertools import pairwise
 
 from core.clock import SECOND
 from core.ids import IdSource
-from core.model import RestartCondition, RestartPolicy, Service, Task, TaskState
-from manager.orchestrator.tasks import is_dead, is_wanted, new_task, tasks_of_place, want
+from core.model import NodeState, RestartCondition, RestartPolicy, Service, Task, TaskState
+from manager.orchestrator.tasks import (
+    ended_by_itself,
+    in_order,
+    is_dead,
+    is_live,
+    is_wanted,
+    neighbours,
+    successor,
+    want,
+)
 from manager.store import Transaction, View
 
 DEFAULT_DELAY = 5 * SECOND
-_FAILURES = (TaskState.FAILED, TaskState.REJECTED, TaskState.ORPHANED)
+DEFAULT_GRACE = 10 * SECOND
+STOP_MARGIN = 10 * SECOND
+"""How much longer than its grace a task that is being stopped is waited for."""
 
 
 def policy_of(service: Service) -> RestartPolicy:
@@ -23,40 +37,79 @@ def delay_of(service: Service) -> int:
     return DEFAULT_DELAY if delay is None else delay
 
 
-def may_restart(view: View, service: Service, task: Task, now: int) -> bool:
-    """Whether the policy allows a replacement of `task`, which ended by itself. Attempts count per place and spec
-    version, and within the policy's window if it has one."""
+def may_replace(view: View, service: Service, task: Task, now: int) -> bool:
+    """Whether the policy allows another task after `task`, which has ended or is being stopped.
+
+    A task that was stopped, or lost with its node, uses up no attempt. Attempts count per slot and spec version, within
+    the policy's window if it has one.
+    """
     policy = policy_of(service)
     if policy.condition is RestartCondition.NONE:
         return False
-    if policy.condition is RestartCondition.ON_FAILURE and task.status.state not in _FAILURES:
+    if not ended_by_itself(task):
+        return True
+    if policy.condition is RestartCondition.ON_FAILURE and task.status.state is TaskState.COMPLETE:
         return False
     if not policy.max_attempts:
         return True
-    same = [other for other in tasks_of_place(view, task) if other.spec_version == task.spec_version]
-    same.sort(key=lambda other: other.meta.created_at or now)
-    restarts = same[1:]
+    attempts = _restarts(view, task, now)
     if policy.window:
-        restarts = [other for other in restarts if (other.meta.created_at or now) > now - policy.window]
-    return len(restarts) < policy.max_attempts
+        attempts = [time for time in attempts if time > now - policy.window]
+    return len(attempts) < policy.max_attempts
 
 
-def restart(tx: Transaction, service: Service, task: Task, ids: IdSource, now: int) -> None:
-    """`task` has ended by itself: ends it for good, and replaces it if the policy allows."""
+def restart(tx: Transaction, service: Service, task: Task, ids: IdSource, now: int) -> int | None:
+    """`task` has ended: ends it for good, and replaces it if the policy allows.
+
+    Returns when to come again (ns) if it is too early: a task that fails while its own start is still delayed, as its
+    image cannot be pulled, waits for that first, or it would be replaced as fast as it fails.
+    """
+    if task.desired_state < TaskState.RUNNING and (time := start_time(tx, service, task, now)) > now:
+        return time
+    replace_task(tx, service, task, ids, now)
+    return None
+
+
+def replace_task(tx: Transaction, service: Service, task: Task, ids: IdSource, now: int) -> None:
+    """Stops `task`, if it has not ended, and makes the next one of its slot if there is none and the policy allows."""
+    allowed = may_replace(tx, service, task, now)
     want(tx, task, TaskState.SHUTDOWN)
-    if _has_successor(tx, task):
-        return
-    if may_restart(tx, service, task, now):
-        node_id = "" if task.slot else task.node_id
-        tx.create(new_task(service, task.slot, node_id, ids, now, TaskState.READY))
+    if allowed and not any(is_live(other) for other in neighbours(tx, task)):
+        tx.create(successor(service, task, ids, now))
 
 
-def evacuate(tx: Transaction, service: Service, task: Task, ids: IdSource, now: int) -> None:
-    """`task`'s node cannot have it any more: stops it, and makes another in its slot whatever the policy says."""
-    want(tx, task, TaskState.SHUTDOWN)
-    if not _has_successor(tx, task):
-        tx.create(new_task(service, task.slot, "", ids, now, TaskState.READY))
+def start_time(view: View, service: Service, task: Task, now: int) -> int:
+    """When `task`, which is held at READY, may run at the latest, as things stand (ns).
+
+    It waits out the restart delay if the task before it ended by itself; and until the tasks before it have stopped, or
+    should have, so that two copies of a single writer do not overlap.
+    """
+    waits = [time + delay_of(service) for time in _restarts(view, task, now)]
+    made = task.meta.created_at or now
+    for other in neighbours(view, task):
+        if other.id != task.id and not is_wanted(other) and _still_runs(view, other):
+            waits.append(made + _grace(other) + STOP_MARGIN)
+    return max(waits, default=made)
 
 
-def _has_successor(view: View, task: Task) -> bool:
-    return any(is_wanted(other) and not is_dead(other) for other in tasks_of_place(view, task) if other.id != task.id)
+def _restarts(view: View, task: Task, now: int) -> list[int]:
+    """When tasks of `task`'s slot and spec version were made because the one before had ended by itself (ns)."""
+    tasks = in_order(neighbours(view, task))
+    return [
+        after.meta.created_at or now
+        for before, after in pairwise(tasks)
+        if after.spec_version == task.spec_version and ended_by_itself(before)
+    ]
+
+
+def _still_runs(view: View, task: Task) -> bool:
+    """Whether a task that shall stop may still be running somewhere."""
+    if is_dead(task) or task.status.state < TaskState.ASSIGNED:
+        return False
+    node = view.node(task.node_id)
+    return node is not None and node.status.state is not NodeState.DOWN
+
+
+def _grace(task: Task) -> int:
+    grace = task.spec.container.stop_grace_period
+    return DEFAULT_GRACE if grace is None else grace

@@ -1,11 +1,16 @@
 """What the orchestrators say of tasks, and the few ways in which they change them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from core.ids import IdSource
-from core.model import Availability, Node, NodeState, Service, Task, TaskState, TaskStatus
-from manager.store import Event, EventKind, Transaction, View
+from core.model import Availability, Node, NodeState, Placement, Service, Task, TaskSpec, TaskState, TaskStatus
+from manager.scheduler.constraint import matches, parse_constraints
+from manager.store import Event, EventKind, Transaction, View, slot_of
+
+_LATER = 2**63
+"""The age of a task that is made in this very transaction: newer than all others."""
+_BY_ITSELF = (TaskState.COMPLETE, TaskState.FAILED, TaskState.REJECTED)
 
 
 def is_wanted(task: Task) -> bool:
@@ -22,13 +27,23 @@ def is_live(task: Task) -> bool:
     return is_wanted(task) and not is_dead(task)
 
 
+def ended_by_itself(task: Task) -> bool:
+    """Not because a manager stopped it, nor with its node."""
+    return task.status.state in _BY_ITSELF
+
+
+def in_order(tasks: Iterable[Task]) -> list[Task]:
+    """Oldest first. Ids break ties: tasks of one entry were made at one time."""
+    return sorted(tasks, key=lambda task: (task.meta.created_at or _LATER, task.id))
+
+
 def newest(tasks: Iterable[Task]) -> Task | None:
-    """Ids break ties: tasks of one entry were made at one time."""
-    return max(tasks, key=lambda task: (task.meta.created_at or _PENDING, task.id), default=None)
+    return next(reversed(in_order(tasks)), None)
 
 
-_PENDING = 2**63
-"""A task that is made in this very transaction is newer than all others."""
+def neighbours(view: View, task: Task) -> Sequence[Task]:
+    """All tasks of `task`'s slot, itself among them."""
+    return view.tasks_of_slot(task.service_id, slot_of(task))
 
 
 def must_leave(node: Node | None) -> bool:
@@ -36,18 +51,46 @@ def must_leave(node: Node | None) -> bool:
     return node is None or node.status.state is NodeState.DOWN or node.spec.availability is Availability.DRAIN
 
 
-def is_dirty(task: Task, service: Service) -> bool:
-    """Whether `task` was made from another task spec, or for other ports, than the service now has."""
+def is_usable(node: Node | None) -> bool:
+    """Whether the node takes new tasks."""
+    return node is not None and node.status.state is NodeState.READY and node.spec.availability is Availability.ACTIVE
+
+
+def satisfies(node: Node, spec: TaskSpec) -> bool:
+    """Whether the node is one that the spec's constraints allow."""
+    return spec.placement is None or matches(parse_constraints(spec.placement.constraints), node)
+
+
+def is_dirty(view: View, task: Task, service: Service) -> bool:
+    """Whether `task` must be replaced to be what the service now asks for.
+
+    Other constraints alone are no reason as long as the task's node satisfies them.
+    """
     if task.spec_version == service.spec_version:
         return False
-    wanted = service.spec.endpoint.ports if service.spec.endpoint else ()
-    return task.spec != service.spec.task or (task.status.state > TaskState.NEW and not _same_ports(task, wanted))
+    wanted = service.spec.task
+    if task.spec is not wanted and task.spec != wanted:
+        node = view.node(task.node_id)
+        if not _differ_in_constraints_only(task.spec, wanted) or node is None or not satisfies(node, wanted):
+            return True
+    # Ports are given to a task by the allocator: before that it has none.
+    return task.status.state > TaskState.NEW and not _has_ports(task, service)
 
 
-def _same_ports(task: Task, wanted: Iterable[object]) -> bool:
+def _differ_in_constraints_only(one: TaskSpec, other: TaskSpec) -> bool:
+    # What mostly differs is compared first: many tasks may be asked about at once.
+    return one.container == other.container and _without_constraints(one) == _without_constraints(other)
+
+
+def _without_constraints(spec: TaskSpec) -> TaskSpec:
+    return replace(spec, placement=replace(spec.placement or Placement(), constraints=()))
+
+
+def _has_ports(task: Task, service: Service) -> bool:
     """An automatic port of the spec stands for whatever was allocated to it."""
+    wanted = service.spec.endpoint.ports if service.spec.endpoint else ()
     held = [replace(port, published_port=0) for port in task.ports]
-    return len(held) == len(tuple(wanted)) and all(port in task.ports or port in held for port in wanted)
+    return len(held) == len(wanted) and all(port in task.ports or port in held for port in wanted)
 
 
 def spec_changed(event: Event) -> bool:
@@ -73,14 +116,13 @@ def new_task(service: Service, slot: int, node_id: str, ids: IdSource, now: int,
     )
 
 
+def successor(service: Service, task: Task, ids: IdSource, now: int) -> Task:
+    """The next task of `task`'s slot, to be started by the Starter when its time has come."""
+    return new_task(service, task.slot, "" if task.slot else task.node_id, ids, now, TaskState.READY)
+
+
 def want(tx: Transaction, task: Task, desired: TaskState) -> None:
     """Raises the desired state of `task`; it never goes back."""
     current = tx.task(task.id)
     if current is not None and current.desired_state < desired:
         tx.update(replace(current, desired_state=desired))
-
-
-def tasks_of_place(view: View, task: Task) -> list[Task]:
-    """All tasks that share `task`'s place: its slot, or for a global service its node."""
-    found = view.tasks_of_slot(task.service_id, task.slot)
-    return [other for other in found if task.slot or other.node_id == task.node_id]

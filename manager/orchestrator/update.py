@@ -1,148 +1,162 @@
 """Rolling updates: slots whose task was made from an older spec get a new one, so many at a time."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
 
 from core.ids import IdSource
-from core.model import Service, Task, TaskState, UpdateConfig, UpdateOrder, UpdateState, UpdateStatus
-from manager.orchestrator.tasks import is_dead, is_dirty, is_live, new_task, spec_changed, want
-from manager.store import Event, Transaction
+from core.model import Node, Service, Task, TaskState, UpdateConfig, UpdateOrder, UpdateState, UpdateStatus
+from manager.orchestrator.rollout import Rollout
+from manager.orchestrator.tasks import is_live, is_usable, new_task, spec_changed, successor, want
+from manager.orchestrator.worklist import Worklist
+from manager.store import Event, EventKind, Slot, Transaction, slot_of
+
+MAX_WRITES = 500
+"""Writes after which a step ends."""
+MAX_LOOKS = 1_000
+"""Slots that one step goes through when services have changed."""
 
 _ROLLING = (UpdateState.UPDATING, UpdateState.ROLLBACK_STARTED)
-_MAX_PLACES = 500
-"""Places that one step begins to update, however large the parallelism."""
-
-Place = int | str
-"""A slot, or for a global service a node's id."""
-
-
-@dataclass(slots=True)
-class _Progress:
-    """Where a service's places stand."""
-
-    dirty: list[Place]
-    """To be updated still."""
-    moving: int = 0
-    """Begun: the new task does not run yet, or the old one has not been told to stop."""
-    cooling: list[int] | None = None
-    """When those that were updated a moment ago will have waited out the delay."""
+_HALTED = (UpdateState.PAUSED, UpdateState.ROLLBACK_PAUSED)
+_BACKWARDS = (UpdateState.ROLLBACK_STARTED, UpdateState.ROLLBACK_PAUSED, UpdateState.ROLLBACK_COMPLETED)
 
 
 class UpdateSupervisor:
-    """A Controller. Looks at a service when its spec or one of its tasks has changed while it is being updated."""
+    """A Controller. A service is gone through when its spec changes; then a task's event touches only its slot."""
 
     def __init__(self, ids: IdSource) -> None:
         self._ids = ids
-        self._due: dict[str, None] = {}
-        self._wake_ups: dict[str, int] = {}
+        self._services: Worklist[str] = Worklist()
+        """To be gone through."""
+        self._unseen: deque[tuple[str, Slot]] = deque()
+        """Slots of the service that is being gone through."""
+        self._rollouts: dict[str, Rollout] = {}
+        self._touched: Worklist[str] = Worklist()
+        """Rollouts that may go on."""
 
     def start(self, tx: Transaction, now: int) -> int | None:
-        self._wake_ups.clear()
-        self._due = {service.id: None for service in tx.services()}
-        return self.step(tx, (), now)
+        self._services.extend(service.id for service in tx.services())
+        return now
 
     def step(self, tx: Transaction, events: Sequence[Event], now: int) -> int | None:
         for event in events:
-            self._observe(tx, event)
-        self._due |= {service_id: None for service_id, time in self._wake_ups.items() if time <= now}
-        for service_id in self._due:
-            self._wake_ups.pop(service_id, None)
-            service = tx.service(service_id)
-            wake_up = self._advance(tx, service, now) if service is not None else None
-            if wake_up is not None:
-                self._wake_ups[service_id] = wake_up
-        self._due.clear()
-        return min(self._wake_ups.values(), default=None)
-
-    def _observe(self, tx: Transaction, event: Event) -> None:
-        item = event.object
-        if isinstance(item, Service):
-            if spec_changed(event):
-                self._due[item.id] = None
-        elif isinstance(item, Task):
-            service = tx.service(item.service_id)
-            if service is not None and service.update_status and service.update_status.state in _ROLLING:
-                self._due[item.service_id] = None
-
-    def _advance(self, tx: Transaction, service: Service, now: int) -> int | None:
-        """Begins what may begin; when to look again without an event."""
-        config = service.spec.update or UpdateConfig()
-        places = _places(tx.tasks_of_service(service.id))
-        progress = _progress(service, places, config, now)
-        rolling = service.update_status is not None and service.update_status.state in _ROLLING
-        if not progress.dirty and not progress.moving:
-            if rolling and not progress.cooling:
-                _finish(tx, service, now)
-            return min(progress.cooling, default=None) if progress.cooling else None
-        if progress.dirty and not rolling:
-            _begin(tx, service, now)
-        busy = progress.moving + len(progress.cooling or ())
-        room = _MAX_PLACES if config.parallelism == 0 else max(0, config.parallelism - busy)
-        for place in progress.dirty[: min(room, _MAX_PLACES)]:
-            self._replace(tx, service, places[place], config, now)
-        self._finish_start_first(tx, service, places)
-        if len(progress.dirty) > _MAX_PLACES and room >= _MAX_PLACES:
+            self._observe(tx, event, now)
+        self._wake_up(tx, now)
+        self._go_through(tx, now)
+        begin = tx.mark
+        while not self._unseen and self._touched and tx.mark - begin < MAX_WRITES:
+            self._advance(tx, self._touched.pop(), begin + MAX_WRITES, now)
+        if self._services or self._unseen or self._touched:
             return now
-        return min(progress.cooling, default=None) if progress.cooling else None
+        return min((time for rollout in self._rollouts.values() if (time := rollout.alarms.next)), default=None)
 
-    def _replace(self, tx: Transaction, service: Service, tasks: list[Task], config: UpdateConfig, now: int) -> None:
+    def _observe(self, tx: Transaction, event: Event, now: int) -> None:
+        item = event.object
+        if isinstance(item, Task):
+            self._look(tx, item.service_id, slot_of(item), now)
+        elif isinstance(item, Service):
+            if event.kind is EventKind.DELETE:
+                self._rollouts.pop(item.id, None)
+            elif spec_changed(event) or _resumed(event):
+                self._services.add(item.id)
+        elif isinstance(item, Node) and is_usable(item) and isinstance(event.old, Node) and not is_usable(event.old):
+            # A global service's task on a node that was away has not been updated.
+            self._services.extend(task.service_id for task in tx.tasks_of_node(item.id) if not task.slot)
+
+    def _wake_up(self, tx: Transaction, now: int) -> None:
+        for service_id, rollout in list(self._rollouts.items()):
+            for slot in rollout.alarms.take_due(now):
+                self._look(tx, service_id, slot, now)
+
+    def _look(self, tx: Transaction, service_id: str, slot: Slot, now: int) -> None:
+        rollout, service = self._rollouts.get(service_id), tx.service(service_id)
+        if rollout is not None and service is not None and rollout.version == service.spec_version:
+            rollout.look(tx, service, slot, _config(service), now)
+            self._touched.add(service_id)
+
+    def _go_through(self, tx: Transaction, now: int) -> None:
+        """Finds out where every slot of the services that have changed stands: some slots now, the others next time."""
+        for _ in range(MAX_LOOKS):
+            if self._unseen:
+                service_id, slot = self._unseen.popleft()
+                self._look(tx, service_id, slot, now)
+            elif self._services:
+                self._open(tx, self._services.pop())
+            else:
+                return
+
+    def _open(self, tx: Transaction, service_id: str) -> None:
+        service = tx.service(service_id)
+        if service is None:
+            return
+        former = self._rollouts.get(service_id)
+        self._rollouts[service_id] = Rollout(service.spec_version, former.moving if former else ())
+        self._unseen.extend((service_id, slot) for slot in tx.slots(service_id))
+        self._touched.add(service_id)
+
+    def _advance(self, tx: Transaction, service_id: str, limit: int, now: int) -> None:
+        """Begins what may begin, up to the write numbered `limit`."""
+        rollout, service = self._rollouts.get(service_id), tx.service(service_id)
+        if rollout is None or service is None:
+            return
+        state = service.update_status.state if service.update_status is not None else UpdateState.UNKNOWN
+        if state in _HALTED or (state not in _ROLLING and not rollout.dirty):
+            del self._rollouts[service_id]
+        elif rollout.done:
+            _finish(tx, service, now)
+            del self._rollouts[service_id]
+        else:
+            if state not in _ROLLING:
+                service = _begin(tx, service, now)
+            self._replace_dirty(tx, service, rollout, limit, now)
+
+    def _replace_dirty(self, tx: Transaction, service: Service, rollout: Rollout, limit: int, now: int) -> None:
+        config = _config(service)
+        for _ in range(rollout.room(config)):
+            if not rollout.dirty:
+                return
+            if tx.mark >= limit:
+                self._touched.add(service.id)
+                return
+            slot = next(iter(rollout.dirty))
+            self._replace(tx, service, tx.tasks_of_slot(service.id, slot), config, now)
+            rollout.begin(slot)
+
+    def _replace(
+        self, tx: Transaction, service: Service, tasks: Sequence[Task], config: UpdateConfig, now: int
+    ) -> None:
         old = [task for task in tasks if is_live(task)]
-        place = tasks[0]
-        node_id = "" if place.slot else place.node_id
-        start_first = config.order is UpdateOrder.START_FIRST and old
-        if not start_first:
-            for task in old:
-                want(tx, task, TaskState.SHUTDOWN)
-        desired = TaskState.RUNNING if start_first else TaskState.READY
-        tx.create(new_task(service, place.slot, node_id, self._ids, now, desired))
-
-    def _finish_start_first(self, tx: Transaction, service: Service, places: dict[Place, list[Task]]) -> None:
-        """Old tasks stop once the new one beside them runs."""
-        for tasks in places.values():
-            live = [task for task in tasks if is_live(task)]
-            if len(live) > 1 and any(_runs_current(task, service) for task in live):
-                for task in live:
-                    if is_dirty(task, service):
-                        want(tx, task, TaskState.SHUTDOWN)
+        if config.order is UpdateOrder.START_FIRST:
+            node_id = "" if old[0].slot else old[0].node_id
+            tx.create(new_task(service, old[0].slot, node_id, self._ids, now, TaskState.RUNNING))
+            return
+        for task in old:
+            want(tx, task, TaskState.SHUTDOWN)
+        tx.create(successor(service, old[0], self._ids, now))
 
 
-def _places(tasks: Iterable[Task]) -> dict[Place, list[Task]]:
-    places: dict[Place, list[Task]] = {}
-    for task in tasks:
-        places.setdefault(task.slot or task.node_id, []).append(task)
-    return places
+def _resumed(event: Event) -> bool:
+    """Whether an update that was paused shall go on."""
+    item, old = event.object, event.old
+    return (
+        isinstance(item, Service)
+        and isinstance(old, Service)
+        and old.update_status is not None
+        and item.update_status is None
+    )
 
 
-def _progress(service: Service, places: dict[Place, list[Task]], config: UpdateConfig, now: int) -> _Progress:
-    progress = _Progress([], cooling=[])
-    for place, tasks in places.items():
-        live = [task for task in tasks if is_live(task)]
-        current = [task for task in live if not is_dirty(task, service)]
-        if not live:
-            continue
-        if not current:
-            progress.dirty.append(place)
-            continue
-        running = [task for task in current if task.status.state is TaskState.RUNNING]
-        updated = any(task.spec_version == service.spec_version for task in current) and len(tasks) > 1
-        if not updated and len(live) == 1:
-            continue
-        if not running or len(live) > 1:
-            progress.moving += 1
-        elif config.delay and (ready_at := running[0].status.timestamp + config.delay) > now:
-            assert progress.cooling is not None
-            progress.cooling.append(ready_at)
-    progress.dirty.sort(key=str)
-    return progress
+def _config(service: Service) -> UpdateConfig:
+    backwards = service.update_status is not None and service.update_status.state in _BACKWARDS
+    return (service.spec.rollback if backwards else service.spec.update) or UpdateConfig()
 
 
-def _runs_current(task: Task, service: Service) -> bool:
-    return task.status.state is TaskState.RUNNING and not is_dirty(task, service) and not is_dead(task)
-
-
-def _begin(tx: Transaction, service: Service, now: int) -> None:
+def _begin(tx: Transaction, service: Service, now: int) -> Service:
     status = UpdateStatus(UpdateState.UPDATING, started_at=now, message="update in progress")
     tx.update(replace(service, update_status=status))
+    begun = tx.service(service.id)
+    assert begun is not None
+    return begun
 
 
 def _finish(tx: Transaction, service: Service, now: int) -> None:

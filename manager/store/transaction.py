@@ -113,6 +113,8 @@ class Transaction(View):
 
 
 def _pending(item: T) -> T:
+    if item.meta.version == PENDING:
+        return item
     changed: T = replace(item, meta=Meta(PENDING, item.meta.created_at, item.meta.updated_at))
     return changed
 

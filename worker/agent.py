@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 from core.clock import Clock
-from core.model import IngressState, PublishedPorts, Task
+from core.model import IngressAck, IngressState, PublishedPorts, Task
 from proto import dispatcher_pb2 as pb
 from worker.database import Database
 from worker.executor import Controller, Executor
@@ -130,6 +130,11 @@ class Agent:
     def on_ingress(self, state: IngressState) -> None:
         assert self._session is not None
         self._ports.offer(state, self._session.acknowledge)
+
+    def ports_changed(self, ack: IngressAck) -> None:
+        """A published port has become free, or been lost, without a new state: the managers hear of it."""
+        if self._session is not None and self._connected:
+            self._session.acknowledge(ack)
 
     async def controller(self, task_id: str) -> Controller | None:
         return await self._worker.controller(task_id)

@@ -80,7 +80,9 @@ class Member:
         self._founding = founding
         self._clock = SteadyClock()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._ports = RelayPorts(config.state_dir / "relay.sock", credentials)
+        self._ports = RelayPorts(
+            config.state_dir / "relay.sock", credentials, on_ports=lambda ack: self._agent.ports_changed(ack)
+        )
         self._agent = Agent(
             connect=over_channel(credentials.channel),
             managers=membership.managers,

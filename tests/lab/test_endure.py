@@ -60,7 +60,9 @@ def test_a_full_disk_stops_a_manager_with_a_reason_and_it_goes_on_when_there_is_
     raft = "/var/lib/pyswarm/raft"
     os.kill(web.daemon(victim), signal.SIGTERM)
     wait_for("the daemon gone", lambda: not any(" daemon" in c for c in host.processes().values()))
-    host.run("sh", "-c", f"mv {raft} /var/lib/pyswarm/kept && mkdir -m 700 {raft} && mount -t tmpfs -o size=4m,mode=700 tmpfs {raft}")
+    host.run("mv", raft, "/var/lib/pyswarm/kept")
+    host.run("mkdir", raft)
+    host.run("mount", "-t", "tmpfs", "-o", "size=4m,mode=700", "tmpfs", raft)
     host.run("sh", "-c", f"cp -a /var/lib/pyswarm/kept/. {raft}/ && rm -r /var/lib/pyswarm/kept")
     host.start_daemon()
     web.wait_ready(5, web.leader())
@@ -87,8 +89,6 @@ def test_RFT_02_a_manager_comes_back_at_another_address(web: Cluster) -> None:
     host.run("sh", "-c", f"ip addr flush dev eth0; ip addr add {new}/24 dev eth0")
     host.start_daemon()
     wait_for("its new address", patiently(lambda: web.nodes(other)[victim]["Status"]["Addr"] == new))
-    wait_for(
-        "the new address in the log",
-        patiently(lambda: web.nodes(other)[victim]["ManagerStatus"] == {"Reachability": "reachable", "Addr": f"{new}:2377"}),
-    )
+    expected = {"Reachability": "reachable", "Addr": f"{new}:2377"}
+    wait_for("the new address in the log", patiently(lambda: web.nodes(other)[victim]["ManagerStatus"] == expected))
     web.wait_ready(5, other)

@@ -32,6 +32,7 @@ class Links:
         self._rng = Random()
         self._links: dict[str, Link] = {}
         self._closing: set[asyncio.Task[None]] = set()
+        self._closed = False
         self._unsubscribe = credentials.subscribe(self._renew)
 
     def follow(self, configuration: Configuration) -> None:
@@ -74,7 +75,10 @@ class Links:
         return [replace(peer, addr=addr) for peer, addr in up if peer.addr != addr]
 
     async def close(self) -> None:
-        self._unsubscribe()
+        """For good. Once is enough."""
+        if not self._closed:
+            self._closed = True
+            self._unsubscribe()
         for node_id in list(self._links):
             self._drop(node_id)
         await asyncio.gather(*self._closing)

@@ -32,9 +32,13 @@ class Authority:
         self.root, self._key = create_root(time.time_ns())
 
     def credentials(self, node_id: str, role: Role = Role.MANAGER) -> Credentials:
+        return Credentials(*self.issue(node_id, role), self.root)
+
+    def issue(self, node_id: str, role: Role = Role.MANAGER) -> tuple[bytes, bytes]:
+        """A new key and its certificate."""
         key, csr = new_key_and_csr()
         identity = NodeIdentity(node_id, role, self.cluster_id)
-        return Credentials(key, issue(self.root, self._key, csr, identity, time.time_ns(), _DAY), self.root)
+        return key, issue(self.root, self._key, csr, identity, time.time_ns(), _DAY)
 
 
 class Notebook:

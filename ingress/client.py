@@ -110,8 +110,8 @@ class RelayPorts:
             try:
                 await self._connect()
                 pause = RESTART_PAUSE
-            except (PyswarmError, OSError) as error:
-                log.error("the relay cannot be started", error=str(error), retry_in=pause)
+            except Exception:
+                log.exception("the relay cannot be started", retry_in=pause)
                 await asyncio.sleep(pause)
                 pause = min(LONGEST_PAUSE, pause * 2)
 

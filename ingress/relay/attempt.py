@@ -54,7 +54,7 @@ class Attempt:
             self._choice = choice
             if self._begin(choice):
                 return
-            self._blame()
+            self._missed()
         if not self._tried or self._reach.loop.now >= self._gives_up:
             self._reach.counters.failed += 1
             self._client.abort()
@@ -76,7 +76,7 @@ class Attempt:
 
     def _dialled(self, sock: socket.socket | None) -> None:
         if sock is None:
-            self._blame()
+            self._missed()
             self.next()
         else:
             self._join(TcpLeg(self._reach.loop, sock, watched=WRITE))
@@ -89,23 +89,23 @@ class Attempt:
         if connected:
             self._join(stream)
         else:
-            self._blame()
+            self._missed()
             self.next()
 
     def _too_late(self) -> None:
         assert self._stream is not None
         self._stream.abort()
-        self._blame()
+        self._missed()
         self.next()
 
-    def _blame(self) -> None:
+    def _missed(self) -> None:
         assert self._choice is not None
         self._reach.counters.retried += 1
-        self._balancer.blame(self._choice, self._reach.loop.now)
-        self._balancer.release(self._choice)
+        self._balancer.missed(self._choice, self._reach.loop.now)
 
     def _join(self, backend: Leg) -> None:
         choice = self._choice
         assert choice is not None
+        self._balancer.reached(choice)
         backend.on_ended = lambda: self._balancer.release(choice)
         join(self._client, backend)

@@ -6,7 +6,8 @@ from core.clock import SECOND
 from ingress.routes import Backend
 
 BLAME = 2 * SECOND
-"""How long a backend that could not be reached is passed over while others can be."""
+"""How long a backend that could not be reached is passed over while others can be. Then one connection tries it; the
+others pass it over until that one is through, so that a node that is gone delays few."""
 LOOK = 16
 """How many backends are compared for one connection, so that a service of thousands costs no more."""
 
@@ -20,6 +21,7 @@ class Choice:
         self.backend = backend
         self.connections = 0
         self.blamed_until = 0
+        """0 for one that was reached when last tried."""
 
 
 class Balancer:
@@ -56,12 +58,20 @@ class Balancer:
         self._next = (self._next + 1) % count if count else 0
         if best is not None:
             best.connections += 1
+            if best.blamed_until:
+                best.blamed_until = now + BLAME
         return best
+
+    @staticmethod
+    def reached(choice: Choice) -> None:
+        choice.blamed_until = 0
+
+    @staticmethod
+    def missed(choice: Choice, now: int) -> None:
+        """It could not be reached; the connection no longer counts."""
+        choice.blamed_until = now + BLAME
+        choice.connections -= 1
 
     @staticmethod
     def release(choice: Choice) -> None:
         choice.connections -= 1
-
-    @staticmethod
-    def blame(choice: Choice, now: int) -> None:
-        choice.blamed_until = now + BLAME

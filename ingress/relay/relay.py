@@ -41,6 +41,7 @@ class Relay:
         self._entrance = Entrance(self._reach, budget, self._log)
         self._services: dict[int, Service] = {}
         self._plan = EMPTY
+        self._identity: tuple[PemBundle, str] | None = None
         self._errors: dict[int, str] = {}
         self._retrying = False
         self._stopping = False
@@ -93,9 +94,12 @@ class Relay:
         if not all(isinstance(field, str) for field in fields):
             raise InvalidArgument("incomplete TLS material")
         key, certificate, root, cluster_id = (str(field) for field in fields)
-        tls = Tls(PemBundle(key.encode(), certificate.encode(), root.encode()), cluster_id)
-        self._peers.use(tls)
-        self._entrance.use(tls)
+        bundle = PemBundle(key.encode(), certificate.encode(), root.encode())
+        if (bundle, cluster_id) != self._identity:  # a daemon that was restarted hands over what we have
+            tls = Tls(bundle, cluster_id)
+            self._identity = (bundle, cluster_id)
+            self._peers.use(tls)
+            self._entrance.use(tls)
         return {}
 
     def _stats(self, message: Message) -> Message:

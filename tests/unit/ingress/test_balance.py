@@ -52,15 +52,26 @@ def test_the_least_busy_task_is_next() -> None:
 def test_a_task_that_could_not_be_reached_is_passed_over_for_a_while() -> None:
     made = balancer(2)
     bad = pick(made)
-    made.release(bad)
-    made.blame(bad, now=0)
+    made.missed(bad, now=0)
     assert all(pick(made, now=1) is not bad for _ in range(5))
     assert pick(made, now=BLAME) is bad
 
 
+def test_then_one_connection_tries_it_and_its_success_clears_it() -> None:
+    made = balancer(2)
+    bad = pick(made)
+    made.missed(bad, now=0)
+    for _ in range(5):
+        pick(made, now=1)
+    assert pick(made, now=BLAME) is bad
+    assert all(pick(made, now=BLAME + 1) is not bad for _ in range(5))
+    made.reached(bad)
+    assert pick(made, now=BLAME + 1) is bad
+
+
 def test_if_none_can_be_reached_the_blamed_are_tried_all_the_same() -> None:
     made = balancer(1)
-    made.blame(pick(made), now=0)
+    made.missed(pick(made), now=0)
     assert made.pick([], now=1) is not None
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from core.model import IngressAck, IngressState, PortError
+from ingress.client import RelayPorts
+from ingress.control import Settings
 from ingress.relay.sockets import reset_on_close
 from tests.support.relays import Relays, Server, ask, echoed, free_port, published, relays
 from tests.support.waiting import eventually
@@ -39,6 +41,16 @@ async def test_every_node_answers_with_every_task(cluster: Relays) -> None:
     await cluster.apply(published(1, port, *servers))
     for node in (2, 3):
         assert {await ask(node, port) for _ in range(3)} == {"a", "b", "c"}
+
+
+async def test_a_relay_listens_on_all_addresses_unless_told_otherwise() -> None:
+    async with relays() as cluster:
+        credentials = cluster.issuer.credentials("node2")
+        ports = cluster.ports[2] = RelayPorts(cluster.path(2), credentials, Settings(relay_port=cluster.relay_port))
+        await ports.start()
+        port = free_port()
+        assert await ports.apply(published(1, port, await Server("a", 2).start())) == IngressAck(1)
+        assert [await ask(node, port) for node in (1, 2, 3)] == ["a"] * 3
 
 
 async def test_a_node_without_a_task_answers_and_many_streams_share_a_connection(cluster: Relays) -> None:

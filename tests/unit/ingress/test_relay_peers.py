@@ -148,6 +148,23 @@ async def test_who_was_connected_before_a_rotation_must_connect_anew(cluster: Re
     await caller.close()
 
 
+async def test_a_restarted_daemon_leaves_connections_between_relays_alone(cluster: Relays) -> None:
+    server = await Server("a", 2).start()
+    credentials = cluster.issuer.credentials("node2")
+    await cluster.ports[2].rotate(credentials)
+    await cluster.apply(published(1, free_port(), server))
+    caller = await peer(cluster, node3(cluster))
+    caller.say(OPEN, 1, open_payload("a", server.port))
+    assert await caller.hear() == (OPENED, 1, b"")
+    assert await caller.hear() == (DATA, 1, b"a\n")
+    await cluster.ports[2].stop()
+    await cluster.start(2, credentials)
+    await cluster.apply(published(2, free_port(), server))
+    caller.say(OPEN, 2, open_payload("a", server.port))
+    assert await caller.hear() == (OPENED, 2, b"")
+    await caller.close()
+
+
 async def test_half_open_connections_are_bounded_and_do_not_keep_nodes_out(cluster: Relays) -> None:
     server = await Server("a", 2).start()
     await cluster.apply(published(1, free_port(), server))

@@ -1,6 +1,7 @@
 """The demo: five hosts, a cluster, a service on port 8080, and every host asked for it."""
 
 import shlex
+import signal
 import sys
 import time
 from collections import Counter
@@ -19,8 +20,9 @@ _ANSWER_SECONDS = 60.0
 
 def main() -> int:
     lab = Lab()
-    lab.down()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        lab.down()
         hosts = lab.up(managers=3, workers=2, report=say)
         form_cluster(hosts)
         create_service(hosts[0])

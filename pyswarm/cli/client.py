@@ -2,42 +2,16 @@
 
 import http.client
 import json
-import os
 import socket
 from collections.abc import Iterator, Mapping
-from typing import Any
 from urllib.parse import quote, urlencode
 
-import click
+from core.errors import FailedPrecondition
+from pyswarm.cli.errors import ApiError, CannotConnect
+from pyswarm.cli.host import DEFAULT_SOCKET
+from pyswarm.cli.json_types import Json
 
-from core.errors import FailedPrecondition, PyswarmError
-
-DEFAULT_SOCKET = "/run/pyswarm/pyswarm.sock"
 API_VERSION = "v1.44"
-Json = Any
-"""Whatever JSON holds; its shape is Docker's Engine API."""
-
-
-class ApiError(PyswarmError):
-    """The daemon's own refusal."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-class CannotConnect(FailedPrecondition):
-    """No daemon answers on the socket."""
-
-
-host_option = click.option(
-    "-H",
-    "--host",
-    envvar="PYSWARM_HOST",
-    default=f"unix://{DEFAULT_SOCKET}",
-    metavar="unix://PATH",
-    help=f"The daemon's socket (default unix://{DEFAULT_SOCKET}; or the environment's PYSWARM_HOST).",
-)
 
 
 class Client:
@@ -78,11 +52,9 @@ class Client:
 
     def _call(self, method: str, path: str, query: Mapping[str, object] | None, body: Json, parse: bool) -> Json:
         data = self._send(method, path, query, body).read()
-        return json.loads(data) if parse and data else None
+        return json.loads(data, parse_float=_number) if parse and data else None
 
-    def _send(
-        self, method: str, path: str, query: Mapping[str, object] | None, body: Json
-    ) -> http.client.HTTPResponse:
+    def _send(self, method: str, path: str, query: Mapping[str, object] | None, body: Json) -> http.client.HTTPResponse:
         target = f"/{self._version}{quote(path)}"
         if query:
             target += "?" + urlencode({key: _parameter(value) for key, value in query.items()})
@@ -122,24 +94,14 @@ def _parameter(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
+def _number(text: str) -> float:
+    """A whole number is shown without a fraction, as Go shows it."""
+    value = float(text)
+    return int(value) if value.is_integer() else value
+
+
 def _message(body: bytes) -> str:
     try:
         return str(json.loads(body)["message"])
     except (ValueError, KeyError, TypeError):
         return body.decode(errors="replace").strip() or "the daemon gave no reason"
-
-
-def filters_of(pairs: tuple[str, ...]) -> dict[str, dict[str, bool]]:
-    """`--filter key=value` as the API takes it. Raises click.BadParameter for one without `=`."""
-    filters: dict[str, dict[str, bool]] = {}
-    for pair in pairs:
-        key, separator, value = pair.partition("=")
-        if not separator:
-            raise click.BadParameter(f"invalid argument {pair!r} for --filter: write it like name=web")
-        filters.setdefault(key.strip().lower(), {})[value.strip()] = True
-    return filters
-
-
-def default_socket() -> str:
-    """Where a daemon on this machine listens unless told otherwise."""
-    return os.environ.get("PYSWARM_HOST", "").removeprefix("unix://") or DEFAULT_SOCKET

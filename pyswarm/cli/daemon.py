@@ -4,18 +4,20 @@ from pathlib import Path
 
 import click
 
-from pyswarm.cli.client import DEFAULT_SOCKET
+from pyswarm.cli.commands import command
+from pyswarm.cli.host import DEFAULT_SOCKET
+from pyswarm.cli.options import Choice
 
-_LEVELS = click.Choice(["debug", "info", "warning", "error"])
+_LEVELS = Choice(["debug", "info", "warning", "error"])
 
 
-@click.command(help="Run the daemon in the foreground.")
+@command("daemon", "Run the daemon in the foreground.")
 @click.option("--state-dir", type=click.Path(path_type=Path), default="/var/lib/pyswarm", show_default=True)
 @click.option("--socket", type=click.Path(path_type=Path), default=DEFAULT_SOCKET, show_default=True)
 @click.option("--engine", default="unix:///var/run/docker.sock", show_default=True, help="The Docker Engine.")
 @click.option("--listen-addr", default="", metavar="ADDR:PORT", help="Where a manager listens, over init's or join's.")
 @click.option("--metrics-addr", default="127.0.0.1:9377", show_default=True, help="Metrics; empty turns them off.")
-@click.option("--log-format", type=click.Choice(["human", "json"]), default="human", show_default=True)
+@click.option("--log-format", type=Choice(["human", "json"]), default="human", show_default=True)
 @click.option("--log-level", type=_LEVELS, default="info", show_default=True)
 def daemon(
     state_dir: Path,

@@ -1,21 +1,32 @@
-"""How flags are read: durations, sizes, CPUs, key=value pairs, published ports, mounts. Shapes are the API's."""
+"""The kinds of flag: what their text means, and what to write where it means nothing."""
 
-import csv
-import re
-from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+import os
+import shlex
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Generic, NoReturn, TypeVar
 
 import click
 
 from core.errors import InvalidArgument
 from core.units import parse_cpus, parse_duration, parse_size
-from pyswarm.cli.client import Json
+from pyswarm.cli.mounts import parse_mount
+from pyswarm.cli.ports import parse_publish
 
 T = TypeVar("T")
 
+_MOST = 2**64 - 1
+
+
+def refuse(reason: str, value: str, param: click.Parameter | None, ctx: click.Context | None) -> NoReturn:
+    """Raises click.BadParameter in Docker's words."""
+    if not isinstance(param, click.Option):
+        raise click.BadParameter(reason, ctx, param)
+    names = ", ".join(sorted(param.opts, key=len))
+    raise click.BadParameter(f'invalid argument "{value}" for "{names}" flag: {reason}', ctx, param)
+
 
 class Parsed(click.ParamType[T], Generic[T]):
-    """A flag's type from a function that raises InvalidArgument or ValueError."""
+    """A flag's type from a function that raises InvalidArgument."""
 
     def __init__(self, name: str, parse: Callable[[str], T]) -> None:
         self.name = name
@@ -26,142 +37,89 @@ class Parsed(click.ParamType[T], Generic[T]):
             return value
         try:
             return self._parse(value)
-        except (InvalidArgument, ValueError) as error:
-            self.fail(str(error), param, ctx)
+        except InvalidArgument as error:
+            refuse(error.message, value, param, ctx)
+
+
+class Choice(click.Choice[str]):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value in self.choices:
+            return value
+        what = param.name if param is not None else "value"
+        refuse(f"unknown {what} {value}: write {' or '.join(map(str, self.choices))}", str(value), param, ctx)
+
+
+def parse_count(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or int(text) > _MOST:
+        raise InvalidArgument(f"invalid number {text!r}: write it like 3")
+    return int(text)
+
+
+def parse_number(text: str) -> int:
+    """As `parse_count`, or below zero."""
+    return -parse_count(text[1:]) if text.startswith("-") else parse_count(text)
+
+
+def parse_command(text: str) -> list[str]:
+    """Words as the shell tells them apart."""
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise InvalidArgument(f"invalid command {text!r}: {str(error).lower()}; close every quote") from None
+
+
+def parse_label(text: str) -> str:
+    if not text.partition("=")[0].strip():
+        raise InvalidArgument(f"invalid label {text!r}: empty name; write it like key=value")
+    return text
+
+
+def parse_env(text: str) -> str:
+    """`KEY=VALUE`, or `KEY`: then it has the command's own value, if there is one."""
+    name, separator, _ = text.partition("=")
+    if not name:
+        raise InvalidArgument(f"invalid environment variable {text!r}: write it like KEY=VALUE")
+    return text if separator or name not in os.environ else f"{name}={os.environ[name]}"
+
+
+def parse_filter(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise InvalidArgument("bad format of filter (expected name=value)")
+    return name.strip().lower(), value.strip()
 
 
 DURATION = Parsed("duration", parse_duration)
 SIZE = Parsed("bytes", parse_size)
 CPUS = Parsed("decimal", parse_cpus)
+COUNT = Parsed("uint", parse_count)
+NUMBER = Parsed("int", parse_number)
+COMMAND = Parsed("command", parse_command)
+LABEL = Parsed("label", parse_label)
+ENV = Parsed("env", parse_env)
+FILTER = Parsed("filter", parse_filter)
+PUBLISH = Parsed("port", parse_publish)
+MOUNT = Parsed("mount", parse_mount)
+
+format_option = click.option("--format", "template", default="", help="'table', 'json', 'raw' or a Go template.")
+inspect_format_option = click.option("-f", "--format", "template", default="", help="'json' or a Go template.")
+pretty_option = click.option("--pretty", is_flag=True, help="Print the information in a human friendly format.")
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Only display ids.")
+no_trunc_option = click.option("--no-trunc", is_flag=True, help="Do not truncate output.")
+no_resolve_option = click.option("--no-resolve", is_flag=True, help="Do not map ids to names.")
+filter_option = click.option(
+    "-f", "--filter", "filters", type=FILTER, multiple=True, help="Filter the output, like name=web; repeatable."
+)
+
+
+def filters_of(pairs: Iterable[tuple[str, str]]) -> dict[str, dict[str, bool]]:
+    """As the API takes them."""
+    filters: dict[str, dict[str, bool]] = {}
+    for name, value in pairs:
+        filters.setdefault(name, {})[value] = True
+    return filters
 
 
 def mapping(pairs: Sequence[str]) -> dict[str, str]:
     """`a=b` and `a` (which is `a=`), later ones winning."""
     return {key: value for key, _, value in (pair.partition("=") for pair in pairs)}
-
-
-def parse_publish(text: str) -> list[Json]:
-    """`8080:80`, `80`, `8000-8002:80-82/tcp`, or `published=8080,target=80,protocol=tcp,mode=host`."""
-    if "=" in text:
-        return [_long_port(text)]
-    body, _, protocol = text.partition("/")
-    published, separator, target = body.rpartition(":")
-    if ":" in published:
-        raise InvalidArgument(f"cannot publish {text!r}: a service's port cannot be bound to one address")
-    targets = _range(target, text)
-    published_ports = _range(published, text) if separator else [0] * len(targets)
-    if len(published_ports) != len(targets):
-        raise InvalidArgument(f"invalid ports {text!r}: the two ranges differ in length")
-    return [
-        _port(target_port, published_port, (protocol or "tcp").lower(), "ingress")
-        for target_port, published_port in zip(targets, published_ports, strict=True)
-    ]
-
-
-def parse_port_match(text: str) -> tuple[int, str]:
-    """What --publish-rm takes: a target port, perhaps with its protocol."""
-    body, _, protocol = text.partition("/")
-    return _number(body.rpartition(":")[2], text), (protocol or "tcp").lower()
-
-
-def _long_port(text: str) -> Json:
-    fields = {"protocol": "tcp", "mode": "ingress", "published": "0"}
-    for key, value in _fields(text):
-        if key in ("published", "target", "protocol", "mode"):
-            fields[key] = value
-        else:
-            raise InvalidArgument(f"invalid field {key!r} in {text!r}: use published, target, protocol and mode")
-    if "target" not in fields:
-        raise InvalidArgument(f"invalid ports {text!r}: target is missing")
-    if fields["mode"] not in ("ingress", "host"):
-        raise InvalidArgument(f"invalid publish mode {fields['mode']!r}: use ingress or host")
-    target, published = _number(fields["target"], text), _number(fields["published"], text, low=0)
-    return _port(target, published, fields["protocol"].lower(), fields["mode"])
-
-
-def _port(target: int, published: int, protocol: str, mode: str) -> Json:
-    if protocol not in ("tcp", "udp", "sctp"):
-        raise InvalidArgument(f"invalid protocol {protocol!r}: use tcp, udp or sctp")
-    port = {"Protocol": protocol, "TargetPort": target, "PublishMode": mode}
-    return {**port, "PublishedPort": published} if published else port
-
-
-def _range(text: str, whole: str) -> list[int]:
-    first, separator, last = text.partition("-")
-    start = _number(first, whole)
-    end = _number(last, whole) if separator else start
-    if end < start:
-        raise InvalidArgument(f"invalid ports {whole!r}: the range ends before it begins")
-    return list(range(start, end + 1))
-
-
-def _number(text: str, whole: str, low: int = 1) -> int:
-    if not re.fullmatch(r"[0-9]{1,5}", text) or not low <= int(text) <= 65535:
-        raise InvalidArgument(f"invalid ports {whole!r}: a port is a number from 1 to 65535")
-    return int(text)
-
-
-def parse_mount(text: str) -> Json:
-    """Docker's `type=bind,source=/a,target=/b,readonly`; the type is `volume` if it is not given."""
-    mount: dict[str, Json] = {"Type": "volume"}
-    for key, value in _fields(text):
-        _mount_field(mount, key, value, text)
-    if "Target" not in mount:
-        raise InvalidArgument(f"invalid mount {text!r}: target is required")
-    return mount
-
-
-def _mount_field(mount: dict[str, Json], key: str, value: str, whole: str) -> None:
-    def options(name: str) -> dict[str, Json]:
-        section: dict[str, Json] = mount.setdefault(name, {})
-        return section
-
-    if key in ("type", "source", "src", "target", "dst", "destination", "consistency"):
-        name = {"src": "source", "dst": "target", "destination": "target"}.get(key, key).capitalize()
-        mount[name] = value.lower() if key == "type" else value
-    elif key in ("readonly", "ro"):
-        mount["ReadOnly"] = _truth(value, key, whole)
-    elif key == "bind-propagation":
-        options("BindOptions")["Propagation"] = value.lower()
-    elif key == "bind-nonrecursive":
-        options("BindOptions")["NonRecursive"] = _truth(value, key, whole)
-    elif key == "bind-create-src":
-        options("BindOptions")["CreateMountpoint"] = _truth(value, key, whole)
-    elif key == "volume-nocopy":
-        options("VolumeOptions")["NoCopy"] = _truth(value, key, whole)
-    elif key == "volume-label":
-        options("VolumeOptions").setdefault("Labels", {}).update(mapping([value]))
-    elif key == "volume-driver":
-        options("VolumeOptions").setdefault("DriverConfig", {})["Name"] = value
-    elif key == "volume-opt":
-        options("VolumeOptions").setdefault("DriverConfig", {}).setdefault("Options", {}).update(mapping([value]))
-    elif key == "tmpfs-size":
-        options("TmpfsOptions")["SizeBytes"] = parse_size(value)
-    elif key == "tmpfs-mode":
-        if not re.fullmatch(r"[0-7]{1,5}", value):
-            raise InvalidArgument(f"invalid tmpfs-mode {value!r} in {whole!r}: write it in octal, like 1777")
-        options("TmpfsOptions")["Mode"] = int(value, 8)
-    else:
-        raise InvalidArgument(f"unexpected field {key!r} in {whole!r}")
-
-
-def _truth(value: str, key: str, whole: str) -> bool:
-    if value.lower() in ("", "1", "t", "true"):
-        return True
-    if value.lower() in ("0", "f", "false"):
-        return False
-    raise InvalidArgument(f"invalid value for {key} in {whole!r}: use true or false")
-
-
-def _fields(text: str) -> list[tuple[str, str]]:
-    """Comma-separated `key=value`, as CSV: a value with a comma is quoted."""
-    pairs = []
-    for item in next(csv.reader([text]), []):
-        key, _, value = item.partition("=")
-        pairs.append((key.strip().lower(), value))
-    return pairs
-
-
-PUBLISH = Parsed("port", parse_publish)
-MOUNT = Parsed("mount", parse_mount)
-PORT_MATCH = Parsed("port", parse_port_match)

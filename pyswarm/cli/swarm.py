@@ -1,15 +1,38 @@
 """The cluster: init, join, leave, update, join-token; at the top level and under `swarm`."""
 
 import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 
-from pyswarm.cli.client import Client, Json
-from pyswarm.cli.options import DURATION
+from pyswarm.cli.client import Client
+from pyswarm.cli.commands import Group, command
+from pyswarm.cli.json_types import Json
+from pyswarm.cli.options import COUNT, DURATION, NUMBER, Choice
 
-AVAILABILITY = click.Choice(["active", "pause", "drain"])
 STDIN = "-"
 DEFAULT_LISTEN = "0.0.0.0:2377"
+F = TypeVar("F", bound=Callable[..., Any])
+
+swarm = Group(
+    "swarm",
+    {
+        "init": (__name__, "init", "Initialize a cluster"),
+        "join": (__name__, "join", "Join a cluster as a worker or manager"),
+        "join-token": (__name__, "join_token", "Manage join tokens"),
+        "leave": (__name__, "leave", "Leave the cluster"),
+        "update": (__name__, "update", "Update the cluster's settings"),
+    },
+    help="Manage the cluster.",
+)
+
+_SETTINGS = (
+    ("dispatcher_heartbeat", DURATION, "Dispatcher", "HeartbeatPeriod", "Time between an agent's heartbeats (1s)."),
+    ("cert_expiry", DURATION, "CAConfig", "NodeCertExpiry", "Validity of node certificates, at least 1h (2160h)."),
+    ("task_history_limit", NUMBER, "Orchestration", "TaskHistoryRetentionLimit", "Tasks kept of every slot (5)."),
+    ("snapshot_interval", COUNT, "Raft", "SnapshotInterval", "Log entries between snapshots."),
+)
 
 _advertise = click.option(
     "--advertise-addr",
@@ -18,43 +41,32 @@ _advertise = click.option(
     help="The address given to other nodes (default: the one of the only interface).",
 )
 _listen = click.option("--listen-addr", default=DEFAULT_LISTEN, show_default=True, metavar="ADDR:PORT")
-_availability = click.option("--availability", type=AVAILABILITY, default="active", show_default=True)
+_availability = click.option(
+    "--availability", type=Choice(["active", "pause", "drain"]), default="active", show_default=True
+)
 
 
-@click.group("swarm", help="Manage the cluster.")
-def swarm() -> None:
-    pass
+def _settings(function: F) -> F:
+    for name, kind, _, _, text in reversed(_SETTINGS):
+        function = click.option(f"--{name.replace('_', '-')}", type=kind, help=text)(function)
+    return function
 
 
-def _settings(command: click.Command) -> click.Command:
-    for option in (
-        click.Option(["--dispatcher-heartbeat"], type=DURATION, help="Time between an agent's heartbeats."),
-        click.Option(["--cert-expiry"], type=DURATION, help="Validity of node certificates, at least 1h."),
-        click.Option(["--task-history-limit"], type=int, help="Task objects kept per slot; negative keeps all."),
-        click.Option(["--snapshot-interval"], type=click.IntRange(1), help="Log entries between snapshots."),
-    ):
-        command.params.append(option)
-    return command
-
-
-def _with_settings(spec: Json, settings: dict[str, int | None]) -> Json:
-    for option, section, field in (
-        ("dispatcher_heartbeat", "Dispatcher", "HeartbeatPeriod"),
-        ("cert_expiry", "CAConfig", "NodeCertExpiry"),
-        ("task_history_limit", "Orchestration", "TaskHistoryRetentionLimit"),
-        ("snapshot_interval", "Raft", "SnapshotInterval"),
-    ):
-        if settings.get(option) is not None:
-            spec.setdefault(section, {})[field] = settings[option]
+def with_settings(spec: Json, given: dict[str, Any]) -> Json:
+    """`spec` with the settings that were given (not None)."""
+    for name, _, section, field, _ in _SETTINGS:
+        if given[name] is not None:
+            spec.setdefault(section, {})[field] = given[name]
     return spec
 
 
-@swarm.command(help="Initialize a cluster: this node becomes its first manager.")
+@command("init", "Initialize a cluster: this node becomes its first manager.")
 @_advertise
 @_listen
 @_availability
+@_settings
 @click.pass_obj
-def init(client: Client, /, advertise_addr: str, listen_addr: str, availability: str, **settings: int | None) -> None:
+def init(client: Client, /, advertise_addr: str, listen_addr: str, availability: str, **settings: Any) -> None:
     _ensure_daemon(client)
     node_id = client.post(
         "/swarm/init",
@@ -62,22 +74,29 @@ def init(client: Client, /, advertise_addr: str, listen_addr: str, availability:
             "ListenAddr": listen_addr,
             "AdvertiseAddr": advertise_addr,
             "Availability": availability,
-            "Spec": _with_settings({"Labels": {}}, settings),
+            "Spec": with_settings({"Labels": {}}, settings),
         },
     )
     click.echo(f"Swarm initialized: current node ({node_id}) is now a manager.\n")
-    click.echo(f"To add a worker to this swarm, run the following command:\n\n{_join_command(client, 'Worker')}\n")
-    click.echo("To add a manager to this swarm, run 'pyswarm join-token manager' and follow the instructions.\n")
+    _print_join_command(client, "worker")
+    click.echo("To add a manager to this swarm, run 'pyswarm join-token manager' and follow the instructions.")
 
 
-@swarm.command(help="Join a cluster; the token decides whether as a worker or as a manager.")
+@command("join", "Join a cluster; the token decides whether as a worker or as a manager.")
 @click.argument("remote", metavar="HOST:PORT")
-@click.option("--token", required=True, help="Token for entry into the cluster; `-` reads it from standard input.")
+@click.option(
+    "--token",
+    required=True,
+    help="Token for entry into the cluster. With `-` it is read from standard input, and seen in no list of processes.",
+)
 @_advertise
 @_listen
 @_availability
 @click.pass_obj
 def join(client: Client, remote: str, token: str, advertise_addr: str, listen_addr: str, availability: str) -> None:
+    secret = sys.stdin.readline().strip() if token == STDIN else token
+    if not secret:
+        raise click.ClickException("no token on standard input: write it there as one line")
     _ensure_daemon(client)
     client.post(
         "/swarm/join",
@@ -85,7 +104,7 @@ def join(client: Client, remote: str, token: str, advertise_addr: str, listen_ad
             "ListenAddr": listen_addr,
             "AdvertiseAddr": advertise_addr,
             "RemoteAddrs": [remote],
-            "JoinToken": sys.stdin.readline().strip() if token == STDIN else token,
+            "JoinToken": secret,
             "Availability": availability,
         },
     )
@@ -93,7 +112,7 @@ def join(client: Client, remote: str, token: str, advertise_addr: str, listen_ad
     click.echo(f"This node joined a swarm as a {role}.")
 
 
-@swarm.command(help="Leave the cluster: this node's containers, relay and state are removed.")
+@command("leave", "Leave the cluster: this node's containers, relay and state are removed.")
 @click.option("-f", "--force", is_flag=True, help="Leave even as a manager, which may cost the quorum.")
 @click.pass_obj
 def leave(client: Client, force: bool) -> None:
@@ -101,45 +120,46 @@ def leave(client: Client, force: bool) -> None:
     click.echo("Node left the swarm.")
 
 
-@swarm.command(help="Update the cluster's settings.")
-@click.pass_obj
-def update(client: Client, /, **settings: int | None) -> None:
+@command("update", "Update the cluster's settings.")
+@_settings
+@click.pass_context
+def update(ctx: click.Context, /, **settings: Any) -> None:
     if all(value is None for value in settings.values()):
-        raise click.UsageError("give at least one setting to change; see `pyswarm update --help`")
-    current = client.get("/swarm")
-    spec = _with_settings(current["Spec"], settings)
-    client.post("/swarm/update", spec, {"version": current["Version"]["Index"]})
+        click.echo(ctx.get_help())
+        return
+    current = ctx.obj.get("/swarm")
+    ctx.obj.post("/swarm/update", with_settings(current["Spec"], settings), {"version": current["Version"]["Index"]})
     click.echo("Swarm updated.")
 
 
-@swarm.command("join-token", help="Show the command with which a node joins; --rotate makes older tokens useless.")
-@click.argument("role", type=click.Choice(["worker", "manager"]))
-@click.option("--rotate", is_flag=True, help="Replace the token.")
-@click.option("-q", "--quiet", is_flag=True, help="Only show the token.")
+@command("join-token", "Show the command with which a node joins; --rotate makes older tokens useless.")
+@click.argument("role", metavar="(worker|manager)", type=Choice(["worker", "manager"]))
+@click.option("--rotate", is_flag=True, help="Rotate join token.")
+@click.option("-q", "--quiet", is_flag=True, help="Only display token.")
 @click.pass_obj
 def join_token(client: Client, role: str, rotate: bool, quiet: bool) -> None:
-    kind = role.capitalize()
     if rotate:
         current = client.get("/swarm")
-        query = {"version": current["Version"]["Index"], f"rotate{kind}Token": True}
+        query = {"version": current["Version"]["Index"], f"rotate{role.capitalize()}Token": True}
         client.post("/swarm/update", current["Spec"], query)
         if not quiet:
             click.echo(f"Successfully rotated {role} join token.\n")
     if quiet:
-        click.echo(client.get("/swarm")["JoinTokens"][kind])
-        return
-    click.echo(f"To add a {role} to this swarm, run the following command:\n\n{_join_command(client, kind)}\n")
+        click.echo(_token(client, role))
+    else:
+        _print_join_command(client, role)
 
 
-_settings(init)
-_settings(update)
+def _token(client: Client, role: str) -> str:
+    return str(client.get("/swarm")["JoinTokens"][role.capitalize()])
 
 
-def _join_command(client: Client, kind: str) -> str:
-    token = client.get("/swarm")["JoinTokens"][kind]
-    info = client.get("/info")["Swarm"]
-    own = [manager["Addr"] for manager in info["RemoteManagers"] if manager["NodeID"] == info["NodeID"]]
-    return f"    pyswarm join --token {token} {own[0] if own else info['NodeAddr']}"
+def _print_join_command(client: Client, role: str) -> None:
+    swarm = client.get("/info")["Swarm"]
+    own = [manager["Addr"] for manager in swarm["RemoteManagers"] if manager["NodeID"] == swarm["NodeID"]]
+    address = own[0] if own else swarm["NodeAddr"]
+    click.echo(f"To add a {role} to this swarm, run the following command:\n")
+    click.echo(f"    pyswarm join --token {_token(client, role)} {address}\n")
 
 
 def _ensure_daemon(client: Client) -> None:
@@ -148,4 +168,3 @@ def _ensure_daemon(client: Client) -> None:
         from pyswarm.node.launch import start_daemon
 
         start_daemon(client.socket_path, client.is_up)
-

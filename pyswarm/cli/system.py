@@ -5,12 +5,15 @@ from importlib.metadata import version as installed_version
 
 import click
 
-from pyswarm.cli.client import CannotConnect, Client
-from pyswarm.cli.output import format_option, print_inspected
+from pyswarm.cli.client import Client
+from pyswarm.cli.commands import command
+from pyswarm.cli.errors import CannotConnect
+from pyswarm.cli.options import inspect_format_option
+from pyswarm.cli.output import print_inspected
 
 
-@click.command(help="Show this node and its cluster.")
-@format_option
+@command("info", "Show this node and its cluster.")
+@inspect_format_option
 @click.pass_obj
 def info(client: Client, template: str) -> None:
     found = client.get("/info")
@@ -37,8 +40,8 @@ def info(client: Client, template: str) -> None:
     click.echo("\n".join(lines))
 
 
-@click.command(help="Show the versions of the command and the daemon.")
-@format_option
+@command("version", "Show the versions of the command and the daemon.")
+@inspect_format_option
 @click.pass_obj
 def version(client: Client, template: str) -> None:
     own = {"Version": installed_version("pyswarm-orchestrator"), "Python": sys.version.split()[0]}

@@ -1,29 +1,44 @@
 """Tasks as `service ps` and `node ps` list them."""
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Sequence
 
-import click
-
-from pyswarm.cli.client import ApiError, Client, Json
-from pyswarm.cli.output import ago, ellipsis, print_rows, short_id
+from pyswarm.cli.client import Client
+from pyswarm.cli.errors import ApiError
+from pyswarm.cli.gotemplate import Row
+from pyswarm.cli.json_types import Json
+from pyswarm.cli.output import Listing, print_listing
+from pyswarm.cli.words import capitalised, duration_in_words, ellipsis, familiar, natural, seconds_of, short_id
 
 _ERROR_LENGTH = 30
-_HEADERS = {
-    "ID": "ID",
-    "Name": "NAME",
-    "Image": "IMAGE",
-    "Node": "NODE",
-    "DesiredState": "DESIRED STATE",
-    "CurrentState": "CURRENT STATE",
-    "Error": "ERROR",
-    "Ports": "PORTS",
-}
+LISTING = Listing(
+    headings={
+        "ID": "ID",
+        "Name": "NAME",
+        "Image": "IMAGE",
+        "Node": "NODE",
+        "DesiredState": "DESIRED STATE",
+        "CurrentState": "CURRENT STATE",
+        "Error": "ERROR",
+        "Ports": "PORTS",
+    },
+    raw={
+        "id": "ID",
+        "name": "Name",
+        "image": "Image",
+        "node": "Node",
+        "desired_state": "DesiredState",
+        "current_state": "CurrentState",
+        "error": "Error",
+        "ports": "Ports",
+    },
+)
 
 
 class Names:
     """Looks up the names behind ids, each once; an object that is gone keeps its id."""
 
-    def __init__(self, client: Client, resolve: bool) -> None:
+    def __init__(self, client: Client, resolve: bool = True) -> None:
         self._client = client
         self._resolve = resolve
         self._known: dict[str, str] = {}
@@ -45,48 +60,47 @@ class Names:
         return self._known[identifier]
 
 
-def print_tasks(tasks: list[Json], names: Names, no_trunc: bool, quiet: bool, template: str) -> None:
-    rows: list[Mapping[str, object]] = []
-    before = ""
-    for task in sorted(tasks, key=_order(names)):
-        name = task_name(task, names)
-        history = name == before
-        before = name
-        rows.append(_row(task, f" \\_ {name}" if history else name, names, no_trunc))
-    if quiet:
-        for row in rows:
-            click.echo(row["ID"])
-        return
-    print_rows(rows, _HEADERS, template)
+def print_tasks(
+    tasks: Sequence[Json], names: Names, template: str = "", quiet: bool = False, no_trunc: bool = False
+) -> None:
+    nodes = {task.get("NodeID", ""): names.node(task.get("NodeID", "")) for task in tasks}
+    named = [(task_name(task, names.service(task["ServiceID"])), task) for task in tasks]
+    rows = task_rows(named, nodes, time.time(), LISTING.is_table(template, quiet), no_trunc)
+    print_listing(LISTING, rows, template, quiet)
 
 
-def task_name(task: Json, names: Names) -> str:
+def task_name(task: Json, service: str) -> str:
     """`web.1`, or `web.<node id>` for a global service."""
-    place = str(task["Slot"]) if task.get("Slot") else task.get("NodeID", "")
-    return f"{names.service(task['ServiceID'])}.{place}"
+    return f"{service}.{task.get('Slot') or task.get('NodeID', '')}"
 
 
-def _order(names: Names) -> Callable[[Json], tuple[object, ...]]:
-    def key(task: Json) -> tuple[object, ...]:
-        newest_first = tuple(-ord(character) for character in task["CreatedAt"])
-        return names.service(task["ServiceID"]), task.get("Slot", 0), task.get("NodeID", ""), newest_first
+def task_rows(
+    named: Sequence[tuple[str, Json]], nodes: dict[str, str], now: float, indent: bool, whole: bool
+) -> list[Row]:
+    """By name, the newest of a slot first; the others are its history, marked if `indent`. `now` is in seconds."""
+    rows: list[Row] = []
+    before = None
+    for name, task in sorted(named, key=lambda pair: (natural(pair[0]), -seconds_of(pair[1]["CreatedAt"]))):
+        mark = " \\_ " if indent and name == before else ""
+        before = name
+        rows.append(_row(task, mark + name, nodes.get(task.get("NodeID", ""), ""), now, whole))
+    return rows
 
-    return key
 
-
-def _row(task: Json, name: str, names: Names, no_trunc: bool) -> dict[str, object]:
+def _row(task: Json, name: str, node: str, now: float, whole: bool) -> Row:
     status = task["Status"]
     error = status.get("Err", "")
-    shown = error if no_trunc else ellipsis(error, _ERROR_LENGTH)
+    shown = error if whole else ellipsis(error, _ERROR_LENGTH)
     image = task["Spec"]["ContainerSpec"]["Image"]
     ports = (status.get("PortStatus") or {}).get("Ports") or []
-    return {
-        "ID": short_id(task["ID"], no_trunc),
-        "Name": name,
-        "Image": image if no_trunc else image.partition("@")[0],
-        "Node": names.node(task.get("NodeID", "")),
-        "DesiredState": task["DesiredState"].capitalize(),
-        "CurrentState": f"{status['State'].capitalize()} {ago(status['Timestamp']).lower()}",
-        "Error": f'"{shown}"' if shown else "",
-        "Ports": ", ".join(f"*:{p.get('PublishedPort', 0)}->{p['TargetPort']}/{p['Protocol']}" for p in ports),
-    }
+    age = duration_in_words(now - seconds_of(status["Timestamp"])).lower()
+    return Row(
+        ID=task["ID"] if whole else short_id(task["ID"]),
+        Name=name,
+        Image=image if whole else familiar(image),
+        Node=node,
+        DesiredState=capitalised(task["DesiredState"]),
+        CurrentState=f"{capitalised(status['State'])} {age} ago",
+        Error=f'"{shown}"' if shown else "",
+        Ports=",".join(f"*:{p.get('PublishedPort', 0)}->{p['TargetPort']}/{p['Protocol']}" for p in ports),
+    )

@@ -14,7 +14,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pyswarm.cli.client import DEFAULT_SOCKET
+from pyswarm.cli.host import DEFAULT_SOCKET
 from pyswarm.dev.shell import run
 from pyswarm.node.launch import LOG, detached
 from pyswarm.node.state import DEFAULT_STATE_DIR, NODE_FILE

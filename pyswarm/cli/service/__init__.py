@@ -1,19 +1,19 @@
 """Services: create, ls, ps, inspect, logs, scale, update, rollback, rm."""
 
-import click
+from pyswarm.cli.commands import Group
 
-from pyswarm.cli.service.create import create
-from pyswarm.cli.service.inspect import inspect
-from pyswarm.cli.service.listing import list_services, ps
-from pyswarm.cli.service.logs import logs
-from pyswarm.cli.service.simple import remove, rollback, scale
-from pyswarm.cli.service.update import update
-
-
-@click.group("service", help="Manage services.")
-def service() -> None:
-    pass
-
-
-for _command in (create, inspect, list_services, logs, ps, remove, rollback, scale, update):
-    service.add_command(_command)
+service = Group(
+    "service",
+    {
+        "create": ("pyswarm.cli.service.create", "create", "Create a new service"),
+        "inspect": ("pyswarm.cli.service.inspect", "inspect", "Display detailed information on one or more services"),
+        "logs": ("pyswarm.cli.service.logs", "logs", "Fetch the logs of a service or task"),
+        "ls": ("pyswarm.cli.service.listing", "list_services", "List services"),
+        "ps": ("pyswarm.cli.service.listing", "ps", "List the tasks of one or more services"),
+        "rm": ("pyswarm.cli.service.simple", "remove", "Remove one or more services"),
+        "rollback": ("pyswarm.cli.service.simple", "rollback", "Revert changes to a service's configuration"),
+        "scale": ("pyswarm.cli.service.simple", "scale", "Scale one or multiple replicated services"),
+        "update": ("pyswarm.cli.service.update", "update", "Update a service"),
+    },
+    help="Manage services.",
+)

@@ -5,16 +5,24 @@ from typing import Any, TypeVar
 
 import click
 
-from pyswarm.cli.client import Json
-from pyswarm.cli.options import CPUS, DURATION, SIZE
+from pyswarm.cli.completion import complete_services
+from pyswarm.cli.json_types import Json
+from pyswarm.cli.options import COMMAND, COUNT, CPUS, DURATION, SIZE, Choice
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_ORDER = click.Choice(["start-first", "stop-first"])
-_COUNT = click.IntRange(0)
+service_argument = click.argument("service", shell_complete=complete_services)
+services_argument = click.argument(
+    "services", metavar="SERVICE [SERVICE...]", nargs=-1, required=True, shell_complete=complete_services
+)
+detach_option = click.option(
+    "-d", "--detach", is_flag=True, help="Exit immediately instead of waiting for the service to converge."
+)
+quiet_progress_option = click.option("-q", "--quiet", is_flag=True, help="Suppress progress output.")
 
 _SHARED: Sequence[tuple[Sequence[str], dict[str, Any]]] = (
-    (["--replicas"], {"type": _COUNT, "help": "Number of tasks."}),
+    (["--replicas"], {"type": COUNT, "help": "Number of tasks."}),
+    (["--entrypoint"], {"type": COMMAND, "help": "Overwrite the default entry point of the image."}),
     (["--hostname"], {"help": "Container hostname."}),
     (["-u", "--user"], {"help": "User name or id, and group: NAME|UID[:GROUP|GID]."}),
     (["-w", "--workdir"], {"help": "Working directory inside the container."}),
@@ -22,71 +30,87 @@ _SHARED: Sequence[tuple[Sequence[str], dict[str, Any]]] = (
     (["--limit-memory"], {"type": SIZE, "help": "Limit memory."}),
     (["--reserve-cpu"], {"type": CPUS, "help": "Reserve CPUs."}),
     (["--reserve-memory"], {"type": SIZE, "help": "Reserve memory."}),
-    (["--restart-condition"], {"type": click.Choice(["none", "on-failure", "any"]), "help": "When to restart (any)."}),
+    (["--restart-condition"], {"type": Choice(["none", "on-failure", "any"]), "help": "When to restart (any)."}),
     (["--restart-delay"], {"type": DURATION, "help": "Delay between restarts (5s)."}),
-    (["--restart-max-attempts"], {"type": _COUNT, "help": "Restarts before giving up (0: without limit)."}),
+    (["--restart-max-attempts"], {"type": COUNT, "help": "Restarts before giving up (0: without limit)."}),
     (["--restart-window"], {"type": DURATION, "help": "Window in which restarts are counted."}),
     (["--stop-grace-period"], {"type": DURATION, "help": "Time before a container is killed (10s)."}),
     (["--stop-signal"], {"help": "Signal to stop the container."}),
-    (["--update-parallelism"], {"type": _COUNT, "help": "Tasks updated at a time, 0 for all (1)."}),
+    (["--update-parallelism"], {"type": COUNT, "help": "Tasks updated at a time, 0 for all (1)."}),
     (["--update-delay"], {"type": DURATION, "help": "Delay between updates (0s)."}),
-    (["--update-order"], {"type": _ORDER, "help": "Start the new task or stop the old one first (stop-first)."}),
-    (["-d", "--detach"], {"is_flag": True, "help": "Exit immediately instead of waiting for the service to converge."}),
-    (["-q", "--quiet"], {"is_flag": True, "help": "Suppress progress output."}),
+    (
+        ["--update-order"],
+        {"type": Choice(["start-first", "stop-first"]), "help": "What comes first at an update (stop-first)."},
+    ),
+    (["--no-resolve-image"], {"is_flag": True, "help": "Accepted as Docker's; an image is never resolved by pyswarm."}),
 )
+
+_DEFAULT_RESTART = {"Condition": "any", "Delay": 5 * 10**9, "MaxAttempts": 0}
+_DEFAULT_UPDATE = {
+    "Parallelism": 1,
+    "FailureAction": "pause",
+    "Monitor": 5 * 10**9,
+    "MaxFailureRatio": 0,
+    "Order": "stop-first",
+}
 
 
 def shared_flags(command: F) -> F:
     for declaration, settings in reversed(_SHARED):
         command = click.option(*declaration, **settings)(command)
-    return command
+    return detach_option(quiet_progress_option(command))
 
 
 def apply_shared(spec: Json, given: dict[str, Any]) -> None:
-    """Puts the flags that were given (not None) into `spec`, and leaves the rest of it as it is."""
-    template = spec.setdefault("TaskTemplate", {})
-    container = template.setdefault("ContainerSpec", {})
-    _put(container, given, hostname="Hostname", user="User", workdir="Dir", stop_signal="StopSignal")
-    _put(container, given, stop_grace_period="StopGracePeriod")
-    _section(template, ("Resources", "Limits"), given, limit_cpu="NanoCPUs", limit_memory="MemoryBytes")
-    _section(template, ("Resources", "Reservations"), given, reserve_cpu="NanoCPUs", reserve_memory="MemoryBytes")
-    _section(
-        template,
-        ("RestartPolicy",),
+    """Puts the flags that were given (not None) into `spec`, and leaves the rest of it as it is.
+
+    A section of which anything is given starts from Docker's defaults. Raises click.ClickException.
+    """
+    template = spec["TaskTemplate"]
+    _put(
+        template["ContainerSpec"],
         given,
-        restart_condition="Condition",
-        restart_delay="Delay",
-        restart_max_attempts="MaxAttempts",
-        restart_window="Window",
+        entrypoint="Command",
+        hostname="Hostname",
+        user="User",
+        workdir="Dir",
+        stop_signal="StopSignal",
+        stop_grace_period="StopGracePeriod",
     )
-    _section(
-        spec,
-        ("UpdateConfig",),
-        given,
-        update_parallelism="Parallelism",
-        update_delay="Delay",
-        update_order="Order",
-    )
-    if "UpdateConfig" in spec:
-        # As Docker's command does: a section that is given at all is given whole.
-        spec["UpdateConfig"].setdefault("Parallelism", 1)
-    if given.get("replicas") is not None:
-        if "Global" in spec["Mode"]:
-            raise click.UsageError("replicas can only be used with replicated or replicated-job mode")
-        spec["Mode"] = {"Replicated": {"Replicas": given["replicas"]}}
+    limits = {"limit_cpu": "NanoCPUs", "limit_memory": "MemoryBytes"}
+    reservations = {"reserve_cpu": "NanoCPUs", "reserve_memory": "MemoryBytes"}
+    if _any(given, limits) or _any(given, reservations):
+        resources = _section(template, "Resources", {})
+        _put(_section(resources, "Limits", {}), given, **limits)
+        _put(_section(resources, "Reservations", {}), given, **reservations)
+    restart = {
+        "restart_condition": "Condition",
+        "restart_delay": "Delay",
+        "restart_max_attempts": "MaxAttempts",
+        "restart_window": "Window",
+    }
+    if _any(given, restart):
+        _put(_section(template, "RestartPolicy", _DEFAULT_RESTART), given, **restart)
+    update = {"update_parallelism": "Parallelism", "update_delay": "Delay", "update_order": "Order"}
+    if _any(given, update):
+        _put(_section(spec, "UpdateConfig", _DEFAULT_UPDATE), given, **update)
+    if given["replicas"] is not None:
+        if "Replicated" not in spec["Mode"]:
+            raise click.ClickException("replicas can only be used with replicated mode")
+        spec["Mode"]["Replicated"] = {"Replicas": given["replicas"]}
 
 
-def _section(spec: Json, path: Sequence[str], given: dict[str, Any], **fields: str) -> None:
-    if all(given.get(flag) is None for flag in fields):
-        return
-    for name in path:
-        if spec.get(name) is None:
-            spec[name] = {}
-        spec = spec[name]
-    _put(spec, given, **fields)
+def _any(given: dict[str, Any], fields: dict[str, str]) -> bool:
+    return any(given[flag] is not None for flag in fields)
+
+
+def _section(parent: Json, name: str, default: dict[str, Json]) -> Json:
+    if parent.get(name) is None:
+        parent[name] = dict(default)
+    return parent[name]
 
 
 def _put(section: Json, given: dict[str, Any], **fields: str) -> None:
     for flag, field in fields.items():
-        if given.get(flag) is not None:
+        if given[flag] is not None:
             section[field] = given[flag]

@@ -1,73 +1,70 @@
 """`service ls` and `service ps`."""
 
+from collections.abc import Iterator, Sequence
+
 import click
 
-from pyswarm.cli.client import Client, Json, filters_of
-from pyswarm.cli.node import resolve as resolve_node
-from pyswarm.cli.output import (
+from pyswarm.cli.client import Client
+from pyswarm.cli.commands import command
+from pyswarm.cli.gotemplate import Row
+from pyswarm.cli.json_types import Json
+from pyswarm.cli.node.reference import resolve as resolve_node
+from pyswarm.cli.options import (
     filter_option,
+    filters_of,
     format_option,
+    no_resolve_option,
     no_trunc_option,
-    print_rows,
     quiet_option,
-    short_id,
 )
+from pyswarm.cli.output import Listing, print_listing
+from pyswarm.cli.service.flags import services_argument
 from pyswarm.cli.tasks import Names, print_tasks
+from pyswarm.cli.words import familiar, natural, short_id
 
-_HEADERS = {
-    "ID": "ID",
-    "Name": "NAME",
-    "Mode": "MODE",
-    "Replicas": "REPLICAS",
-    "Image": "IMAGE",
-    "Ports": "PORTS",
-}
+LISTING = Listing(
+    headings={
+        "ID": "ID",
+        "Name": "NAME",
+        "Mode": "MODE",
+        "Replicas": "REPLICAS",
+        "Image": "IMAGE",
+        "Ports": "PORTS",
+    },
+    raw={
+        "id": "ID",
+        "name": "Name",
+        "mode": "Mode",
+        "replicas": "Replicas",
+        "image": "Image",
+        "ports": "Ports",
+    },
+)
 
 
-@click.command("ls", help="List services.")
+@command("ls", "List services.")
 @filter_option
 @format_option
 @quiet_option
 @click.pass_obj
-def list_services(client: Client, filters: tuple[str, ...], template: str, quiet: bool) -> None:
-    services = client.get("/services", {"status": True, **({"filters": filters_of(filters)} if filters else {})})
-    services.sort(key=lambda found: found["Spec"]["Name"])
-    if quiet:
-        for found in services:
-            click.echo(short_id(found["ID"]))
-        return
-    print_rows([_row(found) for found in services], _HEADERS, template)
+def list_services(client: Client, filters: tuple[tuple[str, str], ...], template: str, quiet: bool) -> None:
+    services = client.get("/services", {"status": True, "filters": filters_of(filters)})
+    rows = [_row(found) for found in sorted(services, key=lambda found: natural(found["Spec"]["Name"]))]
+    print_listing(LISTING, rows, template, quiet)
 
 
-def _row(found: Json) -> dict[str, object]:
-    status = found.get("ServiceStatus") or {}
-    ports = (found.get("Endpoint") or {}).get("Ports") or []
-    return {
-        "ID": short_id(found["ID"]),
-        "Name": found["Spec"]["Name"],
-        "Mode": "global" if "Global" in found["Spec"]["Mode"] else "replicated",
-        "Replicas": f"{status.get('RunningTasks', 0)}/{status.get('DesiredTasks', 0)}",
-        "Image": found["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"].partition("@")[0],
-        "Ports": ", ".join(
-            f"*:{port['PublishedPort']}->{port['TargetPort']}/{port['Protocol']}"
-            for port in sorted(ports, key=lambda port: (port["PublishedPort"], port["Protocol"]))
-            if port.get("PublishMode", "ingress") == "ingress"
-        ),
-    }
-
-
-@click.command("ps", help="List the tasks of one or more services.")
-@click.argument("services", metavar="SERVICE...", nargs=-1, required=True)
+@command("ps", "List the tasks of one or more services.")
+@services_argument
 @filter_option
 @format_option
 @no_trunc_option
-@click.option("--no-resolve", is_flag=True, help="Do not map ids to names.")
+@no_resolve_option
 @quiet_option
 @click.pass_obj
 def ps(
     client: Client,
     services: tuple[str, ...],
-    filters: tuple[str, ...],
+    filters: tuple[tuple[str, str], ...],
     template: str,
     no_trunc: bool,
     no_resolve: bool,
@@ -76,23 +73,63 @@ def ps(
     wanted = filters_of(filters)
     if "node" in wanted:
         wanted["node"] = {resolve_node(client, reference): True for reference in wanted["node"]}
-    found, missing = _find(client, services)
-    if found:
-        tasks = client.get("/tasks", {"filters": {**wanted, "service": dict.fromkeys(found, True)}})
-        print_tasks(tasks, Names(client, not no_resolve), no_trunc, quiet, template)
-    if missing:
-        raise click.ClickException("\n".join(f"no such service: {name}" for name in missing))
+    by_id = client.get("/services", {"filters": {"id": dict.fromkeys(services, True)}})
+    by_name = client.get("/services", {"filters": {"name": dict.fromkeys(services, True)}})
+    found = {reference: service_id(reference, by_id, by_name) for reference in services}
+    ids = [identifier for identifier in found.values() if identifier]
+    if ids:
+        tasks = client.get("/tasks", {"filters": {**wanted, "service": dict.fromkeys(ids, True)}})
+        print_tasks(tasks, Names(client, not no_resolve), template, quiet, no_trunc or quiet)
+    if missing := [f"no such service: {reference}" for reference, identifier in found.items() if not identifier]:
+        raise click.ClickException("\n".join(missing))
 
 
-def _find(client: Client, references: tuple[str, ...]) -> tuple[list[str], list[str]]:
-    """Ids of the services that are there, by id, name or beginning of an id; and the references that are not."""
-    by_id = client.get("/services", {"filters": {"id": dict.fromkeys(references, True)}})
-    by_name = client.get("/services", {"filters": {"name": dict.fromkeys(references, True)}})
-    ids: list[str] = []
-    missing: list[str] = []
-    for reference in references:
-        exact = [found["ID"] for found in by_name if found["Spec"]["Name"] == reference]
-        exact += [found["ID"] for found in by_id if found["ID"] == reference]
-        exact += [found["ID"] for found in by_id if found["ID"].startswith(reference)]
-        (ids if exact else missing).append(exact[0] if exact else reference)
-    return ids, missing
+def service_id(reference: str, by_id: Sequence[Json], by_name: Sequence[Json]) -> str:
+    """The service of that id, else of that name, else the only one whose id begins so; empty if there is none.
+
+    Raises click.ClickException if there are several.
+    """
+    exact = [found["ID"] for found in by_id if found["ID"] == reference]
+    exact += [found["ID"] for found in by_name if found["Spec"]["Name"] == reference]
+    beginning = [found["ID"] for found in by_id if found["ID"].startswith(reference)]
+    if not exact and len(beginning) > 1:
+        raise click.ClickException(f"multiple services found with provided prefix: {reference}")
+    return str([*exact, *beginning, ""][0])
+
+
+def _row(found: Json) -> Row:
+    status = found.get("ServiceStatus") or {}
+    return Row(
+        ID=short_id(found["ID"]),
+        Name=found["Spec"]["Name"],
+        Mode="global" if "Global" in found["Spec"]["Mode"] else "replicated",
+        Replicas=f"{status.get('RunningTasks', 0)}/{status.get('DesiredTasks', 0)}",
+        Image=familiar(found["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]),
+        Ports=", ".join(port_ranges((found.get("Endpoint") or {}).get("Ports") or [])),
+    )
+
+
+def port_ranges(ports: Sequence[Json]) -> Iterator[str]:
+    """Ingress ports, those that follow one another as a range: `*:8080-8081->80-81/tcp`, `*:9000-9001->80/tcp`."""
+    ingress = [port for port in ports if port.get("PublishMode", "ingress") == "ingress"]
+    runs: list[list[tuple[str, int, int]]] = []
+    for protocol, published, target in sorted((p["Protocol"], p["PublishedPort"], p["TargetPort"]) for p in ingress):
+        if runs and _follows(runs[-1], protocol, published, target):
+            runs[-1].append((protocol, published, target))
+        else:
+            runs.append([(protocol, published, target)])
+    for run in runs:
+        (protocol, first, first_target), (_, last, last_target) = run[0], run[-1]
+        yield f"*:{_span(first, last)}->{_span(first_target, last_target)}/{protocol}"
+
+
+def _follows(run: Sequence[tuple[str, int, int]], protocol: str, published: int, target: int) -> bool:
+    """Whether a port goes on with `run`: either every target is the same, or each is one more than the last."""
+    step = run[-1][2] - run[0][2] if len(run) > 1 else target - run[0][2]
+    wanted = 0 if step == 0 else 1
+    last_protocol, last, last_target = run[-1]
+    return (last_protocol, last + 1, last_target + wanted) == (protocol, published, target)
+
+
+def _span(first: int, last: int) -> str:
+    return str(first) if first == last else f"{first}-{last}"

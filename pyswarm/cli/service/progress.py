@@ -1,142 +1,98 @@
 """Waiting for a service to converge: Docker's bars on a terminal, plain lines otherwise."""
 
+import shutil
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Protocol
 
 import click
 
-from pyswarm.cli.client import Client, Json
+from pyswarm.cli.client import Client
+from pyswarm.cli.service.convergence import STATES, Convergence, Line, Report
 
-_POLL_SECONDS = 0.1
-_MOST_BARS = 20
-_STEPS = ("new", "pending", "assigned", "accepted", "preparing", "ready", "starting", "running")
+_POLL_SECONDS = 0.2
 _BAR = 50
+_UP, _CLEAR_DOWN = "\x1b[{}A", "\x1b[J"
 
 
-@dataclass(frozen=True)
-class Slot:
-    """One line of the progress: the slot, how far its current task is, and the last trouble."""
-
-    label: str
-    state: str
-    error: str = ""
-
-    @property
-    def running(self) -> bool:
-        return self.state == "running"
+class Display(Protocol):
+    def text_of(self, lines: Sequence[Line]) -> str:
+        """What to write now that `lines` are the latest."""
+        ...
 
 
-@dataclass(frozen=True)
-class Progress:
-    slots: Sequence[Slot]
-    wanted: int
-    update_state: str = ""
-    update_message: str = ""
-
-    @property
-    def running(self) -> int:
-        return sum(slot.running for slot in self.slots)
-
-    @property
-    def converged(self) -> bool:
-        moving = self.update_state in ("updating", "rollback_started")
-        return not moving and self.running >= self.wanted and len(self.slots) <= self.wanted
-
-    @property
-    def stopped(self) -> bool:
-        return self.update_state in ("paused", "rollback_paused")
+class Silent:
+    def text_of(self, lines: Sequence[Line]) -> str:
+        return ""
 
 
-def progress_of(service: Json, tasks: Sequence[Json], nodes: Sequence[Json]) -> Progress:
-    """Where `service` stands, from the tasks of its current spec and the nodes."""
-    is_global = "Global" in service["Spec"]["Mode"]
-    newest: dict[object, Json] = {}
-    for task in sorted(tasks, key=lambda task: task["CreatedAt"]):
-        key = task.get("NodeID", "") if is_global else task.get("Slot", 0)
-        if task["DesiredState"] in ("running", "ready") or key not in newest:
-            newest[key] = task
-    live = {key: task for key, task in newest.items() if task["DesiredState"] in ("running", "ready")}
-    update = service.get("UpdateStatus") or {}
-    if is_global:
-        up = {node["ID"] for node in nodes if node["Status"]["State"] == "ready"}
-        live = {key: task for key, task in live.items() if not key or key in up}
-        wanted = len(live)
-    else:
-        wanted = (service["Spec"]["Mode"]["Replicated"] or {}).get("Replicas", 1)
-    slots = []
-    for key, task in sorted(live.items(), key=lambda item: str(item[0]).rjust(25)):
-        label = str(key)[:12] if is_global else f"{key}/{wanted}"
-        slots.append(Slot(label, task["Status"]["State"], task["Status"].get("Err", "")))
-    return Progress(slots, wanted, update.get("State", ""), update.get("Message", ""))
-
-
-def wait_until_converged(client: Client, service_id: str, quiet: bool = False) -> None:
-    """Returns when every task of the current spec runs. Raises click.ClickException if the update is paused."""
-    display: _Display = _Silent() if quiet else (_Bars() if sys.stdout.isatty() else _Lines())
-    filters = {"service": {service_id: True}, "_up-to-date": {"true": True}}
-    while True:
-        service = client.get(f"/services/{service_id}", {"insertDefaults": False})
-        progress = progress_of(service, client.get("/tasks", {"filters": filters}), client.get("/nodes"))
-        display.show(progress)
-        if progress.stopped:
-            raise click.ClickException(f"service {progress.update_state.replace('_', ' ')}: {progress.update_message}")
-        if progress.converged:
-            if not quiet:
-                click.echo(f"verify: Service {service_id} converged")
-            return
-        time.sleep(_POLL_SECONDS)
-
-
-def _bar(slot: Slot) -> str:
-    """`running   [=====>     ]`, or the trouble when there is some."""
-    if slot.error and not slot.running:
-        return slot.error if len(slot.error) <= 80 else slot.error[:79] + "…"
-    step = _STEPS.index(slot.state) + 1 if slot.state in _STEPS else 0
-    filled = _BAR * step // len(_STEPS)
-    return f"{slot.state:<10}[{'=' * max(0, filled - 1)}>{' ' * (_BAR - filled)}]"
-
-
-class _Display:
-    def show(self, progress: Progress) -> None: ...
-
-
-class _Silent(_Display):
-    pass
-
-
-class _Lines(_Display):
-    """For logs and pipes: a line whenever the count or a slot's trouble changes."""
+class PlainLines:
+    """For logs and pipes: every line when it changes, without the bars."""
 
     def __init__(self) -> None:
-        self._last = ""
-        self._errors: dict[str, str] = {}
+        self._last: dict[str, str] = {}
 
-    def show(self, progress: Progress) -> None:
-        line = f"overall progress: {progress.running} out of {progress.wanted} tasks"
-        if line != self._last:
-            click.echo(line)
-            self._last = line
-        for slot in progress.slots:
-            if slot.error and self._errors.get(slot.label) != slot.error:
-                click.echo(f"{slot.label}: {slot.error}")
-                self._errors[slot.label] = slot.error
+    def text_of(self, lines: Sequence[Line]) -> str:
+        changed = [line for line in lines if line.progress is None and self._last.get(line.label) != line.text]
+        self._last.update({line.label: line.text for line in lines})
+        return "".join(f"{line.label}: {line.text}\n" for line in changed)
 
 
-class _Bars(_Display):
-    """For a terminal: drawn over itself."""
+class Bars:
+    """For a terminal `width` wide: drawn over itself."""
 
-    def __init__(self) -> None:
-        self._drawn = 0
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self._drawn: dict[str, str] = {}
 
-    def show(self, progress: Progress) -> None:
-        lines = [f"overall progress: {progress.running} out of {progress.wanted} tasks"]
-        if progress.update_message:
-            lines[0] += f" ({progress.update_message})"
-        if len(progress.slots) <= _MOST_BARS:
-            lines += [f"{slot.label}: {_bar(slot)}" for slot in progress.slots]
-        rewind = f"\x1b[{self._drawn}A" if self._drawn else ""
-        surplus = "\x1b[J"
-        click.echo(rewind + surplus + "\n".join(lines))
-        self._drawn = len(lines)
+    def text_of(self, lines: Sequence[Line]) -> str:
+        rewind = _UP.format(len(self._drawn)) if self._drawn else ""
+        drawn = {line.label: self._draw(line) for line in lines}
+        if drawn == self._drawn:
+            return ""
+        self._drawn = drawn
+        return rewind + _CLEAR_DOWN + "".join(f"{text}\n" for text in drawn.values())
+
+    def _draw(self, line: Line) -> str:
+        text = f"{line.label}: {line.text}"
+        if line.progress is not None:
+            filled = _BAR * line.progress // len(STATES)
+            bar = f"[{'=' * filled}>{' ' * (_BAR - filled)}]"
+            text = f"{text} {bar}" if len(text) + len(bar) < self._width else text
+        return text[: self._width - 1]
+
+
+def wait_until_converged(client: Client, reference: str, quiet: bool = False) -> None:
+    """Returns when every task of the current spec runs and is stable. An interrupt ends the waiting alone.
+
+    Raises click.ClickException if the update is paused.
+    """
+    display = _display(quiet)
+    convergence = Convergence(reference)
+    try:
+        while True:
+            report = _look(client, reference, convergence)
+            click.echo(display.text_of(report.lines), nl=False)
+            if report.error:
+                raise click.ClickException(report.error)
+            if report.done:
+                return
+            time.sleep(_POLL_SECONDS)
+    except KeyboardInterrupt:
+        if not (quiet or convergence.converged):
+            click.echo("Operation continuing in background.")
+            click.echo(f"Use `pyswarm service ps {reference}` to check progress.")
+
+
+def _look(client: Client, reference: str, convergence: Convergence) -> Report:
+    service = client.get(f"/services/{reference}", {"insertDefaults": False})
+    filters = {"service": {service["ID"]: True}, "_up-to-date": {"true": True}}
+    tasks = client.get("/tasks", {"filters": filters})
+    return convergence.look(service, tasks, client.get("/nodes"), time.monotonic())
+
+
+def _display(quiet: bool) -> Display:
+    if quiet:
+        return Silent()
+    return Bars(shutil.get_terminal_size().columns) if sys.stdout.isatty() else PlainLines()

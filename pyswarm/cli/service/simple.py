@@ -2,63 +2,80 @@
 
 import click
 
-from pyswarm.cli.client import ApiError, Client
+from pyswarm.cli.client import Client
+from pyswarm.cli.commands import command, for_each
+from pyswarm.cli.completion import complete_scale
+from pyswarm.cli.errors import ApiError
+from pyswarm.cli.service.flags import detach_option, quiet_progress_option, service_argument, services_argument
 from pyswarm.cli.service.progress import wait_until_converged
+from pyswarm.cli.service.send import send_update
 
-_detach = click.option("-d", "--detach", is_flag=True, help="Exit immediately instead of waiting.")
 
-
-@click.command("scale", help="Scale one or more replicated services.")
-@click.argument("targets", metavar="SERVICE=REPLICAS...", nargs=-1, required=True)
-@_detach
+@command("scale", "Scale one or multiple replicated services.")
+@click.argument(
+    "targets", metavar="SERVICE=REPLICAS [SERVICE=REPLICAS...]", nargs=-1, required=True, shell_complete=complete_scale
+)
+@detach_option
 @click.pass_obj
 def scale(client: Client, targets: tuple[str, ...], detach: bool) -> None:
-    wanted: list[tuple[str, int]] = []
     for target in targets:
-        name, separator, count = target.partition("=")
-        if not separator or not (count.isascii() and count.isdigit()):
-            raise click.ClickException(f"invalid scale specifier {target!r}: write it like web=3")
-        wanted.append((name, int(count)))
+        name, _, count = target.partition("=")
+        if not (name and count):
+            raise click.UsageError(f"invalid scale specifier '{target}': write it like web=3")
     scaled: list[str] = []
-    for name, replicas in wanted:
+
+    def scale_one(target: str) -> None:
+        name, _, count = target.partition("=")
+        _scale(client, name, count)
+        click.echo(f"{name} scaled to {int(count)}")
+        scaled.append(name)
+
+    def wait(name: str) -> None:
+        wait_until_converged(client, name)
+
+    errors: list[str] = []
+    for step, things in ((scale_one, targets), (wait, () if detach else scaled)):
+        try:
+            for_each(things, step)
+        except click.ClickException as error:
+            errors.append(error.message)
+    if errors:
+        raise click.ClickException("\n".join(errors))
+
+
+def _scale(client: Client, name: str, count: str) -> None:
+    """Raises click.ClickException, with the service's name."""
+    if not (count.isascii() and count.isdigit()):
+        raise click.ClickException(f"{name}: invalid replicas value {count}: write it like {name}=3")
+    try:
         current = client.get(f"/services/{name}", {"insertDefaults": False})
         if "Replicated" not in current["Spec"]["Mode"]:
             raise click.ClickException(f"{name}: scale can only be used with replicated or replicated-job mode")
-        current["Spec"]["Mode"]["Replicated"] = {"Replicas": replicas}
-        client.post(f"/services/{current['ID']}/update", current["Spec"], {"version": current["Version"]["Index"]})
-        click.echo(f"{name} scaled to {replicas}")
-        scaled.append(current["ID"])
-    if not detach:
-        for service_id in scaled:
-            wait_until_converged(client, service_id)
+        current["Spec"]["Mode"]["Replicated"] = {"Replicas": int(count)}
+        send_update(client, current)
+    except ApiError as error:
+        raise click.ClickException(f"{name}: {error.message}") from None
 
 
-@click.command("rollback", help="Revert changes to a service's configuration.")
-@click.argument("service")
-@_detach
-@click.option("-q", "--quiet", is_flag=True, help="Suppress progress output.")
+@command("rollback", "Revert changes to a service's configuration.")
+@service_argument
+@detach_option
+@quiet_progress_option
 @click.pass_obj
 def rollback(client: Client, service: str, detach: bool, quiet: bool) -> None:
     current = client.get(f"/services/{service}", {"insertDefaults": False})
-    query = {"version": current["Version"]["Index"], "rollback": "previous"}
-    client.post(f"/services/{current['ID']}/update", current["Spec"], query)
+    send_update(client, current, rollback=True)
     click.echo(service)
     if not detach:
-        wait_until_converged(client, current["ID"], quiet=quiet)
+        wait_until_converged(client, service, quiet=quiet)
 
 
-@click.command("rm", help="Remove one or more services.")
-@click.argument("services", metavar="SERVICE...", nargs=-1, required=True)
+@command("rm", "Remove one or more services.")
+@services_argument
 @click.pass_obj
 def remove(client: Client, services: tuple[str, ...]) -> None:
-    failures: list[ApiError] = []
-    for service in services:
-        try:
-            client.delete(f"/services/{service}")
-            click.echo(service)
-        except ApiError as error:
-            failures.append(error)
-    for failure in failures[:-1]:
-        click.echo(f"Error response from daemon: {failure.message}", err=True)
-    if failures:
-        raise failures[-1]
+    def delete(service: str) -> None:
+        client.delete(f"/services/{service}")
+        click.echo(service)
+
+    for_each(services, delete)

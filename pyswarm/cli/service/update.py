@@ -1,99 +1,51 @@
 """`service update`: the current spec, changed by the flags, sent back with the version that was read."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import click
 
-from pyswarm.cli.client import Client, Json
-from pyswarm.cli.options import MOUNT, PORT_MATCH, PUBLISH, mapping
-from pyswarm.cli.service.create import words
-from pyswarm.cli.service.flags import apply_shared, shared_flags
+from pyswarm.cli.client import Client
+from pyswarm.cli.commands import command
+from pyswarm.cli.options import COMMAND, ENV, LABEL, MOUNT, PUBLISH
+from pyswarm.cli.service.change import change_spec
+from pyswarm.cli.service.flags import service_argument, shared_flags
 from pyswarm.cli.service.progress import wait_until_converged
+from pyswarm.cli.service.send import send_update
+
+_WITH_ROLLBACK = frozenset({"rollback", "detach", "quiet"})
 
 
-def _list_flags(*names: str, **adds: Any) -> Callable[[Any], Any]:
-    """`--NAME-add` and `--NAME-rm` for each name."""
+def _list_flags(name: str, what: str, remove_by: str, add: Any, remove: Any = None) -> Callable[[Any], Any]:
+    """`--NAME-add` and `--NAME-rm`."""
 
-    def decorate(command: Any) -> Any:
-        for name in reversed(names):
-            command = click.option(f"--{name}-rm", multiple=True, help=f"Remove a {name}.")(command)
-            command = click.option(f"--{name}-add", multiple=True, help=f"Add or update a {name}.", **adds)(command)
-        return command
+    def decorate(function: Any) -> Any:
+        function = click.option(f"--{name}-rm", multiple=True, type=remove, help=f"Remove {what}{remove_by}.")(function)
+        return click.option(f"--{name}-add", multiple=True, type=add, help=f"Add or update {what}.")(function)
 
     return decorate
 
 
-@click.command("update", help="Update a service.")
-@click.argument("service")
+@command("update", "Update a service.")
+@service_argument
 @click.option("--image", help="Service image tag.")
-@click.option("--args", "arguments", help="Service command arguments.")
-@click.option("--entrypoint", help="Overwrite the default entry point of the image.")
-@_list_flags("env", "label", "container-label", "constraint")
-@click.option("--publish-add", multiple=True, type=PUBLISH, help="Add or update a published port.")
-@click.option("--publish-rm", multiple=True, type=PORT_MATCH, help="Remove a published port by its target port.")
-@click.option("--mount-add", multiple=True, type=MOUNT, help="Add or update a mount.")
-@click.option("--mount-rm", multiple=True, help="Remove a mount by its target path.")
-@click.option("--force", is_flag=True, help="Replace the tasks even if nothing else changes.")
-@click.option("--rollback", is_flag=True, help="Go back to the previous specification.")
+@click.option("--args", "arguments", type=COMMAND, help="Service command args.")
+@_list_flags("env", "an environment variable", "", ENV)
+@_list_flags("label", "a service label", " by its key", LABEL)
+@_list_flags("container-label", "a container label", " by its key", LABEL)
+@_list_flags("constraint", "a placement constraint", "", str)
+@_list_flags("publish", "a published port", " by its target port", PUBLISH, PUBLISH)
+@_list_flags("mount", "a mount", " by its target path", MOUNT)
+@click.option("--force", is_flag=True, help="Force update even if no changes require it.")
+@click.option("--rollback", is_flag=True, help="Rollback to previous specification.")
 @shared_flags
 @click.pass_obj
 def update(client: Client, /, service: str, **given: Any) -> None:
+    if given["rollback"] and any(value for flag, value in given.items() if flag not in _WITH_ROLLBACK):
+        raise click.ClickException("other flags may not be combined with --rollback")
     current = client.get(f"/services/{service}", {"insertDefaults": False})
-    query: dict[str, object] = {"version": current["Version"]["Index"]}
-    if given["rollback"]:
-        query["rollback"] = "previous"
-    else:
-        change(current["Spec"], given)
-    answer = client.post(f"/services/{current['ID']}/update", current["Spec"], query)
-    for warning in (answer or {}).get("Warnings") or ():
-        click.echo(warning, err=True)
+    change_spec(current["Spec"], given)
+    send_update(client, current, rollback=given["rollback"])
     click.echo(service)
     if not given["detach"]:
         wait_until_converged(client, current["ID"], quiet=given["quiet"])
-
-
-def change(spec: Json, given: dict[str, Any]) -> None:
-    """Applies the flags to `spec`."""
-    template = spec["TaskTemplate"]
-    container = template["ContainerSpec"]
-    if given["image"]:
-        container["Image"] = given["image"]
-    if given["arguments"] is not None:
-        container["Args"] = words(given["arguments"])
-    if given["entrypoint"] is not None:
-        container["Command"] = words(given["entrypoint"])
-    _pairs(container, "Env", given["env_add"], given["env_rm"])
-    _labels(spec, given["label_add"], given["label_rm"])
-    _labels(container, given["container_label_add"], given["container_label_rm"])
-    if given["constraint_add"] or given["constraint_rm"]:
-        placement = template.setdefault("Placement", {})
-        kept = [item for item in placement.get("Constraints") or [] if item not in given["constraint_rm"]]
-        placement["Constraints"] = kept + [item for item in given["constraint_add"] if item not in kept]
-    _keyed(container, "Mounts", given["mount_add"], given["mount_rm"], lambda mount: mount["Target"])
-    added = [port for ports in given["publish_add"] for port in ports]
-    if added or given["publish_rm"]:
-        endpoint = spec.setdefault("EndpointSpec", {})
-        _keyed(endpoint, "Ports", added, given["publish_rm"], lambda port: (port["TargetPort"], port["Protocol"]))
-    if given["force"]:
-        template["ForceUpdate"] = template.get("ForceUpdate", 0) + 1
-    apply_shared(spec, given)
-
-
-def _pairs(section: Json, field: str, add: Sequence[str], remove: Sequence[str]) -> None:
-    if add or remove:
-        changed = {item.partition("=")[0] for item in add} | set(remove)
-        kept = [item for item in section.get(field) or [] if item.partition("=")[0] not in changed]
-        section[field] = kept + list(add)
-
-
-def _labels(section: Json, add: Sequence[str], remove: Sequence[str]) -> None:
-    if add or remove:
-        kept = {key: value for key, value in (section.get("Labels") or {}).items() if key not in remove}
-        section["Labels"] = {**kept, **mapping(add)}
-
-
-def _keyed(section: Json, field: str, add: Sequence[Json], remove: Sequence[Any], key: Callable[[Json], Any]) -> None:
-    if add or remove:
-        changed = {key(item) for item in add} | set(remove)
-        section[field] = [item for item in section.get(field) or [] if key(item) not in changed] + list(add)

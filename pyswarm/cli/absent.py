@@ -1,0 +1,36 @@
+"""Docker's commands and flags that pyswarm does not have yet: they are refused by name, not as unknown."""
+
+from collections.abc import Mapping
+
+COMMANDS = frozenset({"ca", "config", "network", "secret", "stack", "unlock", "unlock-key"})
+"""By their last word: `swarm ca` is there as `ca`."""
+
+_SERVICE = """
+    cap-add cap-drop credential-spec endpoint-mode health-cmd health-interval health-retries health-start-interval
+    health-start-period health-timeout init isolation limit-pids log-driver log-opt max-concurrent memory-swap
+    memory-swappiness no-healthcheck oom-score-adj read-only replicas-max-per-node rollback-delay
+    rollback-failure-action rollback-max-failure-ratio rollback-monitor rollback-order rollback-parallelism tty
+    update-failure-action update-max-failure-ratio update-monitor with-registry-auth
+"""
+_LISTS = "config dns dns-option dns-search generic-resource group host network placement-pref secret sysctl ulimit"
+_CREATE = f"{_LISTS} env-file"
+_UPDATE = " ".join(f"{name}-add {name}-rm" for name in _LISTS.split())
+_CLUSTER = "autolock external-ca max-snapshots"
+_INIT = f"{_CLUSTER} data-path-addr data-path-port default-addr-pool default-addr-pool-mask-length force-new-cluster"
+
+FLAGS: Mapping[str, frozenset[str]] = {
+    "service create": frozenset(f"{_SERVICE} {_CREATE}".split()),
+    "service update": frozenset(f"{_SERVICE} {_UPDATE}".split()),
+    "init": frozenset(_INIT.split()),
+    "join": frozenset({"data-path-addr"}),
+    "update": frozenset(_CLUSTER.split()),
+}
+"""The flags' long names by command, without its `swarm`."""
+
+_SHORT = {"-t": "tty"}
+
+
+def absent_flag(command: str, flag: str) -> str | None:
+    """The long form of `flag` if Docker's `command` (such as `service create`) has it and pyswarm's has not yet."""
+    name = _SHORT.get(flag, flag.lstrip("-"))
+    return f"--{name}" if name in FLAGS.get(command.removeprefix("swarm "), ()) else None

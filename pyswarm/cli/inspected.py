@@ -1,0 +1,52 @@
+"""The fields of the API's objects for templates: what the API leaves out because it is empty is there all the same.
+
+Docker's command knows from its Go types what is left out; the names below stand in for them.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from pyswarm.cli.gotemplate import Duration, Moment, NoValue, TemplateError
+from pyswarm.cli.gotemplate.values import Value
+
+_MAPS = frozenset({"Labels", "Options", "Sysctls"})
+_DURATIONS = frozenset({"StopGracePeriod", "Delay", "Window", "Monitor", "HeartbeatPeriod", "NodeCertExpiry"})
+_MOMENTS = frozenset({"CreatedAt", "UpdatedAt", "Timestamp", "StartedAt", "CompletedAt"})
+
+_ABSENT_BY_VALUE: Sequence[tuple[Value, str]] = (
+    (
+        "",
+        "Addr Consistency ContainerID Dir Err Error Hostname Image Message Name NodeAddr NodeID Propagation "
+        "PublishMode Source State StopSignal Target User",
+    ),
+    (0, "ExitCode ForceUpdate MaxAttempts MemoryBytes NanoCPUs PID PublishedPort Slot"),
+    (Duration(0), "Delay Monitor Window"),
+    (False, "ControlAvailable CreateMountpoint Leader NoCopy NonRecursive ReadOnly"),
+    ([], "Args Command Constraints Env Mounts Platforms Plugins Ports"),
+    ({}, "Labels Options"),
+    (
+        None,
+        "BindOptions Cluster ContainerStatus EndpointSpec Global Init Limits ManagerStatus Placement PreviousSpec "
+        "Replicated Reservations Resources RestartPolicy RollbackConfig ServiceStatus StopGracePeriod TmpfsOptions "
+        "UpdateConfig UpdateStatus VolumeOptions",
+    ),
+)
+_ABSENT = {name: value for value, names in _ABSENT_BY_VALUE for name in names.split()}
+
+
+def api_field(parent: str, value: Mapping[str, Value], name: str) -> Value:
+    """A Lookup over parsed answers of the API. Raises TemplateError for a name that they do not have."""
+    if name in value:
+        return _typed(name, value[name])
+    if parent in _MAPS:
+        return NoValue()
+    if name in _ABSENT:
+        return _ABSENT[name]
+    raise TemplateError(f"can't evaluate field {name}: there is {', '.join(value) or 'none'}")
+
+
+def _typed(name: str, value: Value) -> Value:
+    if name in _DURATIONS and isinstance(value, int):
+        return Duration(value)
+    if name in _MOMENTS and isinstance(value, str):
+        return Moment(value)
+    return value

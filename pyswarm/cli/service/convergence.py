@@ -1,0 +1,150 @@
+"""When a service has become what it should be, and what there is to say until then. Pure.
+
+The rules are those of Docker's command: as many tasks of the current spec run as are wanted, and still do when the
+update's monitoring period is over. Beyond it, a service is never called converged while its update goes on, and the
+error of a task that failed is shown until its slot runs again.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pyswarm.cli.json_types import Json
+from pyswarm.cli.words import natural, seconds_of, short_id
+
+STATES = ("new", "allocated", "pending", "assigned", "accepted", "preparing", "ready", "starting", "running")
+_ENDED = ("complete", "shutdown", "failed", "rejected")
+_RANK = {state: rank for rank, state in enumerate((*STATES, *_ENDED), 1)}
+_STATE_WIDTH = max(map(len, STATES))
+_MOST_BARS = 20
+_ERROR_WIDTH = 75
+_DEFAULT_MONITOR = 5.0
+_SECOND = 1e9
+_MOVING = ("updating", "rollback_started")
+_PAUSED = {"paused": "service update paused", "rollback_paused": "service rollback paused"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """`label: text`; one of a task on its way has how many of all STATES it is through."""
+
+    label: str
+    text: str
+    progress: int | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """Lines to be drawn over those of the same labels, and whether there is more to wait for."""
+
+    lines: Sequence[Line] = ()
+    done: bool = False
+    error: str = ""
+
+
+@dataclass
+class Convergence:
+    """One wait for the service that the user calls `reference`. `now` is in seconds, from any clock that runs on."""
+
+    reference: str
+    _converged_at: float | None = field(default=None, init=False)
+    _failed: bool = field(default=False, init=False)
+
+    @property
+    def converged(self) -> bool:
+        return self._converged_at is not None
+
+    def look(self, service: Json, tasks: Sequence[Json], nodes: Sequence[Json], now: float) -> Report:
+        """`tasks` are those of the current spec."""
+        update = service.get("UpdateStatus") or {}
+        state, message = update.get("State", ""), update.get("Message", "")
+        if state in _PAUSED:
+            return Report(error=f"{_PAUSED[state]}: {message}")
+        places = _places(service, tasks, nodes)
+        wanted = _wanted(service, places)
+        running = sum(place.running for place in places)
+        lines = [Line("rollback", message)] if state == "rollback_started" and message else []
+        lines += _lines(places, running, wanted, is_rollback=state.startswith("rollback"))
+        if running != wanted or (not wanted and "Global" in service["Spec"]["Mode"]):
+            self._failed = self._failed or self.converged
+            self._converged_at = None
+            failure = [Line("verify", "Detected task failure")] if self._failed else []
+            return Report([*lines, *failure])
+        self._failed = False
+        self._converged_at = now if self._converged_at is None else self._converged_at
+        left = _monitor(service) - (now - self._converged_at)
+        if left > 0 or state in _MOVING:
+            wait = f"Waiting {int(max(left, 0)) + 1} seconds to verify that tasks are stable..."
+            return Report([*lines, Line("verify", wait)])
+        end = [Line("verify", f"Service {self.reference} converged")]
+        end += [Line("rollback", message)] if state == "rollback_completed" else []
+        return Report([*lines, *end], done=True)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A slot of a replicated service, or a node of a global one: its task, and the last thing that went wrong."""
+
+    label: str
+    state: str
+    running: bool
+    error: str
+
+
+def _places(service: Json, tasks: Sequence[Json], nodes: Sequence[Json]) -> list[_Place]:
+    is_global = "Global" in service["Spec"]["Mode"]
+    lost = {node["ID"] for node in nodes if node["Status"]["State"] == "down"}
+    by_place: dict[str, list[Json]] = {}
+    for task in tasks:
+        if task.get("NodeID") not in lost and {task["DesiredState"], task["Status"]["State"]} <= _RANK.keys():
+            by_place.setdefault(str(task.get("NodeID", "") if is_global else task.get("Slot", 0)), []).append(task)
+    wanted = len(by_place) if is_global else _replicas(service)
+    places = []
+    for number, key in enumerate(sorted(by_place, key=natural), 1):
+        place = _place(short_id(key) if is_global else f"{number}/{wanted}", by_place[key])
+        places.append(place)
+    return places
+
+
+def _place(label: str, tasks: Sequence[Json]) -> _Place:
+    """Of several tasks the one of the lowest desired state counts, then of the lowest state: the others make way."""
+    current = min(tasks, key=lambda task: (_RANK[task["DesiredState"]], _RANK[task["Status"]["State"]]))
+    state = current["Status"]["State"]
+    is_live = current["DesiredState"] not in _ENDED
+    newest_first = sorted(tasks, key=lambda task: -seconds_of(task["CreatedAt"]))
+    errors = [current["Status"].get("Err", "")]
+    errors += [task["Status"].get("Err", "") for task in newest_first if task["Status"]["State"] in _ENDED]
+    running = is_live and state == "running"
+    return _Place(label, state, running, "" if running else next(filter(None, errors), ""))
+
+
+def _replicas(service: Json) -> int:
+    return int((service["Spec"]["Mode"]["Replicated"] or {}).get("Replicas", 1))
+
+
+def _wanted(service: Json, places: Collection[_Place]) -> int:
+    return len(places) if "Global" in service["Spec"]["Mode"] else _replicas(service)
+
+
+def _monitor(service: Json) -> float:
+    config: Mapping[str, Json] = service["Spec"].get("UpdateConfig") or {}
+    return config.get("Monitor", 0) / _SECOND or _DEFAULT_MONITOR
+
+
+def _lines(places: Sequence[_Place], running: int, wanted: int, is_rollback: bool) -> list[Line]:
+    count = f"{running} out of {wanted} tasks"
+    if not places and wanted == 0:
+        count = "waiting for new tasks" if not is_rollback else count
+    lines = [Line("overall progress", f"rolling back update: {count}" if is_rollback else count)]
+    if wanted > _MOST_BARS:
+        return lines
+    for place in places[:wanted]:
+        if place.error:
+            lines.append(Line(place.label, _one_line(place.error)))
+        elif place.state in STATES:
+            lines.append(Line(place.label, place.state.ljust(_STATE_WIDTH), STATES.index(place.state) + 1))
+    return lines
+
+
+def _one_line(error: str) -> str:
+    text = " ".join(error.split())
+    return text if len(text) <= _ERROR_WIDTH else text[: _ERROR_WIDTH - 1] + "…"

@@ -1,0 +1,82 @@
+"""The bytes of a log stream, and what they say. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import click
+
+from core.errors import InvalidArgument
+from core.units import parse_duration
+
+_HEADER = 8
+_STDERR = 2
+_PREFIX = "com.docker.swarm."
+_SECOND = 1e9
+
+
+class Frames:
+    """Docker's multiplexed stream: [1 or 2, 0, 0, 0, length (big endian, 4 bytes)] and that many bytes."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, chunk: bytes) -> Iterator[tuple[bool, bytes]]:
+        """(is it standard error, the data) of every frame that is whole by now."""
+        self._buffer += chunk
+        while len(self._buffer) >= _HEADER:
+            end = _HEADER + int.from_bytes(self._buffer[4:_HEADER], "big")
+            if len(self._buffer) < end:
+                return
+            yield self._buffer[0] == _STDERR, bytes(self._buffer[_HEADER:end])
+            del self._buffer[:end]
+
+
+@dataclass(frozen=True)
+class LogLine:
+    timestamp: str
+    details: str
+    text: bytes
+
+
+def split(data: bytes, has_timestamp: bool) -> LogLine:
+    """`[timestamp ]details text`."""
+    stamp, rest = data.split(b" ", 1) if has_timestamp and b" " in data else (b"", data)
+    details, _, text = rest.partition(b" ")
+    return LogLine(stamp.decode(errors="replace"), details.decode(errors="replace"), text)
+
+
+@dataclass(frozen=True)
+class Details:
+    """Where a line comes from; `rest` are the details beyond it, sorted."""
+
+    node_id: str
+    service_id: str
+    task_id: str
+    rest: str
+
+    @classmethod
+    def of(cls, text: str) -> "Details":
+        pairs = dict(pair.partition("=")[::2] for pair in text.split(","))
+        node, service, task = (pairs.pop(f"{_PREFIX}{name}.id", "") for name in ("node", "service", "task"))
+        return cls(node, service, task, ",".join(f"{key}={value}" for key, value in sorted(pairs.items())))
+
+
+def parse_since(text: str, now: float) -> str:
+    """Seconds since 1970 as the API takes them, of a time, a duration back from `now`, or such seconds; '' for ''.
+
+    A time without a zone is the machine's own. Raises click.ClickException.
+    """
+    if not text or text.replace(".", "", 1).isdigit():
+        return text
+    try:
+        return f"{now - parse_duration(text) / _SECOND:.9f}"
+    except InvalidArgument:
+        pass
+    try:
+        moment = datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError:
+        raise click.ClickException(
+            f'invalid value for "since": {text!r}: write it like 2013-01-02T13:23:37Z or 42m'
+        ) from None
+    return f"{max(moment.timestamp(), 0):.9f}"

@@ -4,7 +4,7 @@ import asyncio
 import os
 import resource
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -256,3 +256,19 @@ async def test_as_many_clients_as_there_is_room_for_are_served_and_the_rest_wait
     asking = [asyncio.create_task(ask(2, port)) for _ in range(100)]
     assert await asyncio.gather(*asking) == ["a"] * 100
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_short_streams_get_a_connection_apart_from_bulk(cluster: Relays) -> None:
+    port = free_port()
+    await cluster.apply(published(1, port, await Server("a", 3).start()))
+    bulk = asyncio.create_task(repeat(lambda: echoed(2, port, bytes(32 << 20))))
+    while (await cluster.ports[2].stats())["relays_out"] < 2:
+        assert await ask(2, port) == "a"
+        assert not bulk.done()
+    bulk.cancel()
+    await asyncio.wait([bulk])
+
+
+async def repeat(what: Callable[[], Awaitable[object]]) -> None:
+    while True:
+        await what()

@@ -279,9 +279,14 @@ class World:
     def _install(self, sender: Member, life: int, to: ev.SendSnapshot, snapshot: storage.Snapshot) -> None:
         receiver = self.members.get(to.node_id)
 
+        answered: list[int] = []
+
         def done(term: int, next_index: int) -> None:
-            if life == sender.life:
+            if life == sender.life and not answered:
+                answered.append(next_index)
                 self.later(0.005, lambda: sender.post(ev.SnapshotSent(to.node_id, term, next_index)))
+
+        self.later(8, lambda: done(to.term, 0))  # a receiver that does not answer is given up, as by keep-alive
 
         if receiver is None or receiver.engine is None or not self.connected(sender.id, receiver.id):
             self.later(1.0, lambda: done(to.term, 0))

@@ -34,7 +34,6 @@ class Pool:
             self._admit(node)
         else:
             self._refuse(node, objection)
-        self.changed = True
 
     def remove(self, node: NodeInfo) -> None:
         load = self._loads.pop(node, None)

@@ -321,6 +321,19 @@ def test_SCH_17_a_task_of_a_given_node_waits_for_that_node():
     assert stage.task(task_id).status.state is TaskState.ASSIGNED
 
 
+def test_SCH_17_a_task_of_a_given_node_goes_on_when_there_is_room_on_it_again():
+    stage = Scheduling()
+    stage.put(make_node("node", memory=1 << 30))
+    (first,) = stage.waiting("a", memory=1 << 30)
+    stage.run()
+    (given,) = stage.waiting("global", node_id="node", memory=1 << 30)
+    stage.run()
+    assert stage.task(given).status.err == "no suitable node (insufficient resources on 1 node)"
+    stage.becomes(first, TaskState.FAILED)
+    stage.run()
+    assert stage.task(given).status.state is TaskState.ASSIGNED
+
+
 def test_SCH_18_a_task_that_is_not_wanted_any_more_is_not_assigned():
     stage = Scheduling()
     stopped = stage.put(replace(waiting_task("stopped", "a"), desired_state=TaskState.SHUTDOWN)).id

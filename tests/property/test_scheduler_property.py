@@ -1,0 +1,157 @@
+"""Whatever happens, the scheduler's index says what the store says, and nobody waits who need not."""
+
+from collections import defaultdict
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.model import Availability, Node, NodeSpec, NodeState, Task, TaskState
+from tests.support.scheduling import Scheduling, waiting_task
+from tests.support.stage import make_node
+
+GIB = 1 << 30
+NODES = [f"node{number}" for number in range(5)]
+SERVICES = ["a", "b", "c"]
+WISHES = {
+    "a": {},
+    "b": {"memory": GIB, "cpus": 1},
+    "c": {"constraints": ["node.labels.zone!=x"], "host_ports": [80]},
+}
+LATER = [state for state in TaskState if state > TaskState.ASSIGNED and state is not TaskState.REMOVE]
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("create"), st.sampled_from(SERVICES), st.integers(1, 4), st.integers(1, 2)),
+        st.tuples(st.just("global"), st.sampled_from(SERVICES), st.sampled_from(NODES)),
+        st.tuples(
+            st.just("node"),
+            st.sampled_from(NODES),
+            st.sampled_from([NodeState.READY, NodeState.READY, NodeState.DOWN, NodeState.UNKNOWN]),
+            st.sampled_from([Availability.ACTIVE, Availability.ACTIVE, Availability.PAUSE, Availability.DRAIN]),
+            st.sampled_from(["", "x"]),
+            st.integers(1, 3),
+        ),
+        st.tuples(st.just("remove node"), st.sampled_from(NODES)),
+        st.tuples(st.just("task"), st.integers(0, 99), st.sampled_from(LATER)),
+        st.tuples(st.just("stop"), st.integers(0, 99), st.sampled_from([TaskState.SHUTDOWN, TaskState.REMOVE])),
+        st.tuples(st.just("delete task"), st.integers(0, 99)),
+        st.tuples(st.just("suspect"), st.sampled_from(NODES)),
+        st.tuples(st.just("run")),
+        st.tuples(st.just("run")),
+    ),
+    min_size=5,
+    max_size=40,
+)
+
+
+def apply(stage: Scheduling, step: tuple) -> None:
+    kind, *rest = step
+    tasks = sorted(stage.tx.tasks(), key=lambda task: task.id)
+    if kind == "create":
+        service, count, version = rest
+        stage.waiting(service, count, version=version, **WISHES[service])
+    elif kind == "global":
+        service, node_id = rest
+        stage.waiting(service, node_id=node_id, **WISHES[service])
+    elif kind == "node":
+        node_id, state, availability, zone, size = rest
+        spec = NodeSpec(availability=availability, labels={"zone": zone})
+        stage.put(make_node(node_id, cpus=size, memory=size * GIB, state=state, spec=spec))
+    elif kind == "remove node":
+        if stage.tx.node(rest[0]) is not None:
+            stage.remove(Node, rest[0])
+    elif kind == "suspect":
+        stage.suspects.symmetric_difference_update(rest)
+    elif kind == "run":
+        stage.run()
+    elif tasks:
+        task = tasks[rest[0] % len(tasks)]
+        if kind == "delete task":
+            stage.remove(Task, task.id)
+        elif kind == "stop":
+            stage.put(replace(task, desired_state=max(task.desired_state, rest[1])))
+        elif TaskState.ASSIGNED <= task.status.state < rest[1]:
+            stage.put(replace(task, status=replace(task.status, state=rest[1])))
+
+
+def opening(max_tasks: int) -> Scheduling:
+    """Small nodes, so that room is soon short."""
+    stage = Scheduling(max_tasks)
+    for node_id in NODES[:3]:
+        stage.put(make_node(node_id, cpus=2, memory=2 * GIB))
+    return stage
+
+
+def settle(stage: Scheduling) -> None:
+    """Also past the time at which suspect nodes are looked at again."""
+    stage.run()
+    stage.now += 10**10
+    stage.run()
+
+
+@settings(max_examples=200, deadline=None)
+@given(steps, st.integers(1, 6))
+def test_a_successor_finds_nothing_to_do(made: list[tuple], max_tasks: int):
+    stage = opening(max_tasks)
+    for step in made:
+        apply(stage, step)
+    settle(stage)
+    successor = Scheduling()
+    successor.tx, successor.now = stage.tx, stage.now
+    successor.suspects |= stage.suspects
+    before = {task.id: (task.node_id, task.status) for task in stage.tx.tasks()}
+    successor.run()
+    after = {task.id: (task.node_id, task.status) for task in stage.tx.tasks()}
+    assert after == before
+
+
+@settings(max_examples=200, deadline=None)
+@given(steps, st.integers(1, 6))
+def test_what_is_assigned_fits_and_stays(made: list[tuple], max_tasks: int):
+    stage = opening(max_tasks)
+    placed: dict[str, str] = {}
+    for step in [*made, ("run",)]:
+        waiting = {task.id for task in stage.tx.tasks() if task.status.state is TaskState.PENDING}
+        apply(stage, step)
+        for task in stage.tx.tasks():
+            if task.id in waiting and task.status.state is TaskState.ASSIGNED:
+                placed[task.id] = task.node_id
+                node = stage.tx.node(task.node_id)
+                assert node.status.state is NodeState.READY
+                assert node.spec.availability is Availability.ACTIVE
+                assert node.id not in stage.suspects
+                assert task.desired_state < TaskState.SHUTDOWN
+            assert placed.get(task.id, task.node_id) == task.node_id
+        if step == ("run",):
+            check_room(stage, waiting)
+
+
+def check_room(stage: Scheduling, newly: set[str]) -> None:
+    """On no node that has just been given a task is more reserved than it has, or a host port taken twice."""
+    memory: defaultdict[str, int] = defaultdict(int)
+    ports: defaultdict[str, list[int]] = defaultdict(list)
+    for task in stage.tx.tasks():
+        if TaskState.ASSIGNED <= task.status.state <= TaskState.RUNNING:
+            reserved = task.spec.resources
+            memory[task.node_id] += reserved.reservations.memory_bytes if reserved else 0
+            ports[task.node_id] += [port.published_port for port in task.ports]
+    for task_id in newly:
+        task = stage.tx.task(task_id)
+        if task is None or task.status.state is not TaskState.ASSIGNED:
+            continue
+        assert len(ports[task.node_id]) == len(set(ports[task.node_id]))
+        if task.spec.resources is not None:
+            assert memory[task.node_id] <= stage.tx.node(task.node_id).description.resources.memory_bytes
+
+
+def test_the_steps_above_do_place_and_refuse():
+    """The properties would hold of a scheduler that did nothing."""
+    stage = Scheduling()
+    stage.put(make_node("node0", cpus=2, memory=2 * GIB))
+    stage.put(waiting_task("t", "b", memory=GIB))
+    stage.waiting("b", 2, **WISHES["b"])
+    stage.waiting("c", 2, **WISHES["c"])
+    stage.run()
+    assert sum(task.status.state is TaskState.ASSIGNED for task in stage.tx.tasks()) == 3
+    assert sum("no suitable node" in task.status.err for task in stage.tx.tasks()) == 2

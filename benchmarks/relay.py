@@ -20,6 +20,7 @@ from typing import Any
 
 from benchmarks.proxies import haproxy_pair, haproxy_plain, relay_pair
 from benchmarks.traffic import Address, bulk, bulk_meanwhile, server, short_requests
+from core import logs
 
 AT_ONCE = 32
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -102,6 +103,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=4.0, help="per figure (default: %(default)s)")
     seconds = parser.parse_args().seconds
+    logs.configure(level="warning")
     machine = {"cpus": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version()}
     report = {"benchmark": "relay", "date": time.strftime("%Y-%m-%d"), "machine": machine}
     json.dump({**report, "results": asyncio.run(run(seconds))}, sys.stdout, indent=2)

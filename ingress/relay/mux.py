@@ -86,7 +86,7 @@ class Mux:
     @property
     def usable(self) -> bool:
         """Whether new streams may be opened."""
-        full = len(self._streams) >= MAX_STREAMS or self._last_stream >= MAX_STREAM_ID
+        full = self.streams >= MAX_STREAMS or self._last_stream >= MAX_STREAM_ID
         return not (self.retired or self.ended or full)
 
     def attach(self, secure: SecureSocket) -> None:

@@ -24,6 +24,8 @@ from pyswarm.node.entering import found, join
 from pyswarm.node.member import Member
 from pyswarm.node.state import StateDir
 
+_RESUME_RETRY = 5.0
+
 log = logger("node")
 
 
@@ -47,21 +49,30 @@ class LocalNodeApi:
         return self._member is not None and self._member.connected
 
     async def resume(self) -> None:
-        """Goes on where the node was, if it belongs to a cluster. What is wrong is logged, and shown by `status`."""
-        async with self._changing:
-            try:
-                membership = self._state.load()
-                if membership is None:
+        """Goes on where the node was, if it belongs to a cluster. What hinders it is logged, shown by `status`, and
+        tried again until it is mended, or the node leaves."""
+        while True:
+            async with self._changing:
+                try:
+                    await self._resume()
+                    self._error = ""
                     return
-                credentials = load_credentials(self._state.certificates)
-                if credentials is None:
-                    raise FailedPrecondition(
-                        f"{self._state.certificates} holds no certificate; `pyswarm leave --force`, then join again"
-                    )
-                await self._start(Member(self._config, self._state, membership, credentials))
-            except PyswarmError as error:
-                log.error("the node cannot go on", reason=error.message)
-                self._error = error.message
+                except PyswarmError as error:
+                    log.error("the node cannot go on yet", reason=error.message)
+                    self._error = error.message
+            await asyncio.sleep(_RESUME_RETRY)
+
+    async def _resume(self) -> None:
+        membership = self._state.load()
+        if membership is None:
+            return
+        credentials = load_credentials(self._state.certificates)
+        if credentials is None:
+            raise FailedPrecondition(
+                f"{self._state.certificates} holds no certificate; `pyswarm leave --force`, then join again"
+            )
+        member = Member(self._config, self._state, membership, credentials)
+        await self._start(member, member.resume())
 
     async def init(self, request: InitRequest) -> str:
         async with self._changing:
@@ -122,7 +133,7 @@ class LocalNodeApi:
         self._pending = True
         try:
             member = await entering
-            await self._start(member)
+            await self._start(member, member.enter())
         except BaseException:
             self._state.wipe()
             raise
@@ -130,10 +141,10 @@ class LocalNodeApi:
             self._pending = False
         return member.identity.node_id
 
-    async def _start(self, member: Member) -> None:
+    async def _start(self, member: Member, starting: Awaitable[None]) -> None:
         self._member = member
         try:
-            await member.start()
+            await starting
         except BaseException:
             self._member = None
             await member.stop()

@@ -116,10 +116,18 @@ class Member:
         """What the node's owner should do something about; empty when all is well."""
         return self._fault or self._manager_problem or self._renewer.problem or self._agent.refusal
 
-    async def start(self) -> None:
-        """Returns once a founding manager leads, or a joining one is a member."""
+    async def enter(self) -> None:
+        """The first start. Returns once a founding manager leads, or a joining one is a member."""
         if self.identity.role is Role.MANAGER:
             await self._start_manager()
+        await self._run()
+
+    async def resume(self) -> None:
+        """Goes on after a restart. What hinders the manager (its disk, the others) keeps nothing else from running."""
+        self._role_due.set()
+        await self._run()
+
+    async def _run(self) -> None:
         await self._ports.start()
         self._spawn(self._agent.run())
         self._spawn(self._renewer.run())
@@ -192,6 +200,7 @@ class Member:
                 try:
                     await self._take_role()
                 except PyswarmError as error:
+                    self._manager_problem = f"the manager on this node cannot run: {error.message}"
                     log.warning("role not taken yet", role=self.identity.role.name.lower(), reason=error.message)
                     await asyncio.sleep(_ROLE_RETRY)
                     self._role_due.set()

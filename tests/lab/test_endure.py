@@ -73,10 +73,10 @@ def test_a_full_disk_stops_a_manager_with_a_reason_and_it_goes_on_when_there_is_
     said = wait_for(
         "a reason", lambda: text if "space" in (text := web.pyswarm(victim, "info", check=False)).lower() else ""
     )
-    assert "manager on this node has stopped" in said
+    assert "manager on this node" in said
     host.run("rm", f"{raft}/filler")
     wait_for("a manager again", lambda: "filling-2" in web.pyswarm(victim, "service", "ls", check=False))
-    assert "has stopped" not in web.pyswarm(victim, "info")
+    assert "manager on this node" not in web.pyswarm(victim, "info")
 
 
 def test_RFT_02_a_manager_comes_back_at_another_address(web: Cluster) -> None:

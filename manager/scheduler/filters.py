@@ -21,7 +21,23 @@ class Filter:
     follows_load: bool = False
     """Whether the answer changes with the node's tasks, and not only with the node."""
 
-    def explain(objections: Mapping[Filter, int]) -> str:
+    def explain(self, nodes: int) -> str:
+        return self.objection.format(nodes=f"{nodes} node" if nodes == 1 else f"{nodes} nodes")
+
+
+def filters_for(requirements: Requirements) -> tuple[Filter, ...]:
+    return tuple(item for item in FILTERS if item.concerns(requirements))
+
+
+def objection_of(node: NodeInfo, requirements: Requirements, filters: Sequence[Filter]) -> Filter | None:
+    """The first filter that refuses the node."""
+    for item in filters:
+        if not item.accepts(requirements, node):
+            return item
+    return None
+
+
+def explain(objections: Mapping[Filter, int]) -> str:
     """What to write on a task that no node can take, the most frequent objection first; then in the filters' order."""
     found = [(item, objections[item]) for item in FILTERS if objections.get(item)]
     reasons = "; ".join(item.explain(nodes) for item, nodes in sorted(found, key=lambda item: -item[1]))

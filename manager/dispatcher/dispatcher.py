@@ -59,16 +59,13 @@ class Dispatcher:
             self._sessions.clear()
 
     async def register(
-        self, identity: NodeIdentity, description: NodeDescription, addr: str, cut: Callable[[], object]
+        self, identity: NodeIdentity, description: NodeDescription, addr: str
     ) -> tuple[Reign, AgentSession]:
-        """A new session, and where it is held. `cut` is called should the agent not read that it has ended.
-
-        Raises NotLeader, and what Reign.register raises.
-        """
+        """A new session, and where it is held. Raises NotLeader, and what Reign.register raises."""
         reign = self._reign
         if reign is None:
             raise self._not_leader()
-        return reign, await reign.register(identity, description, addr, cut)
+        return reign, await reign.register(identity, description, addr)
 
     def _not_leader(self) -> NotLeader:
         return NotLeader(self._leader_addr())

@@ -93,9 +93,7 @@ class Reign:
 
     # -- sessions
 
-    async def register(
-        self, identity: NodeIdentity, description: NodeDescription, addr: str, cut: Callable[[], object]
-    ) -> AgentSession:
+    async def register(self, identity: NodeIdentity, description: NodeDescription, addr: str) -> AgentSession:
         """A new session, in place of the node's last one. Raises Unavailable if it comes too often, NotFound for a node
         that is not in the cluster, and what the log raises."""
         node_id = identity.node_id
@@ -111,7 +109,7 @@ class Reign:
         node = self._store.node(node_id)
         if node is None:
             raise NotFound(f"node {node_id} was removed from the cluster")
-        session = AgentSession(self._ids(), node_id, identity.role, cut)
+        session = AgentSession(self._ids(), node_id, identity.role)
         self._close(node_id, Unavailable(f"node {node_id} has opened another session"))
         self._sessions[node_id] = session
         session.tell(session_info(self._cluster, node))
@@ -123,7 +121,7 @@ class Reign:
 
     def left(self, session: AgentSession) -> None:
         """The session's stream has ended."""
-        session.ended()
+        session.close()
         if self._sessions.get(session.node_id) is session:
             del self._sessions[session.node_id]
             self.liveness.broken(session.node_id)

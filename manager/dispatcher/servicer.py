@@ -28,10 +28,8 @@ class DispatcherServicer(dispatcher_pb2_grpc.DispatcherServicer):
     async def Session(
         self, request_iterator: AsyncIterator[pb.AgentMessage], context: Context
     ) -> AsyncIterator[pb.DispatcherMessage]:
-        handler = asyncio.current_task()
-        assert handler is not None
         description, addr = read_register(await _first(request_iterator), context.peer())
-        reign, session = await self._dispatcher.register(peer_identity(context), description, addr, handler.cancel)
+        reign, session = await self._dispatcher.register(peer_identity(context), description, addr)
         self._logs.node_came(session)
         reader = asyncio.create_task(_read(reign, session, request_iterator))
         try:

@@ -1,7 +1,7 @@
 """One agent's session, and what it is still to be told: always the newest state, however slowly it is read."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Protocol
 
 from core.errors import PyswarmError
@@ -9,9 +9,6 @@ from core.model import Role
 from manager.dispatcher.assignments import NodeAssignments
 from manager.dispatcher.inbox import StatusInbox
 from proto import dispatcher_pb2 as pb
-
-CLOSE_LIMIT = 2.0
-"""Seconds after which the stream of a closed session is cut, should the agent not read to its end."""
 
 
 class Source(Protocol):
@@ -23,9 +20,9 @@ class Source(Protocol):
 
 
 class AgentSession:
-    """From registration until the stream ends. Everything is called on the loop. `cut` ends the stream the hard way."""
+    """From registration until the stream ends. Everything is called on the loop."""
 
-    def __init__(self, session_id: str, node_id: str, role: Role, cut: Callable[[], object]) -> None:
+    def __init__(self, session_id: str, node_id: str, role: Role) -> None:
         self.id = session_id
         self.node_id = node_id
         self.role = role
@@ -33,8 +30,6 @@ class AgentSession:
         self.assignments = NodeAssignments(node_id)
         self.inbox = StatusInbox()
         self.closed = False
-        self._cut = cut
-        self._cutter: asyncio.TimerHandle | None = None
         self._error: PyswarmError | None = None
         self._wake = asyncio.Event()
         self._info = pb.SessionInfo()
@@ -80,18 +75,10 @@ class AgentSession:
 
     def close(self, error: PyswarmError | None = None) -> None:
         """Ends the stream, with `error` if there is one. Only the first call counts."""
-        if self.closed:
-            return
-        self.closed = True
-        self._error = error
-        self._wake.set()
-        self._cutter = asyncio.get_running_loop().call_later(CLOSE_LIMIT, self._cut)
-
-    def ended(self) -> None:
-        """The stream has ended."""
-        self.closed = True
-        if self._cutter is not None:
-            self._cutter.cancel()
+        if not self.closed:
+            self.closed = True
+            self._error = error
+            self._wake.set()
 
     async def messages(self, source: Source) -> AsyncIterator[pb.DispatcherMessage]:
         """Until `close`; raises its error. What changes in one turn of the loop, or while a message is being written,

@@ -71,7 +71,7 @@ class Leader(OneManager):
 
     def __init__(self, clock: Clock, patience: Patience | None) -> None:
         super().__init__(clock)
-        self.members = [Member("one", "one:2377", reachable=True, leader=True)]
+        self.members: list[Member] = []
         self.suspicions = 0
         self.dispatcher = Dispatcher(
             self.store,
@@ -239,6 +239,7 @@ async def leading(
     port = server.add_secure_port("127.0.0.1:0", own.server_credentials())
     await server.start()
     leader.addr = f"127.0.0.1:{port}"
+    leader.members.append(Member("one", leader.addr, reachable=True, leader=True))
     leader.begin()
     try:
         yield leader

@@ -8,11 +8,11 @@ import pytest
 
 from raft.engine import events as ev
 from raft.membership import Change
-from tests.support.raft_world import World, simulated
+from tests.support.raft_world import Member, World, simulated
 
 DEFAULT_SEEDS = "0-11"
 KINDS = (
-    *("crash", "crash all", "crash in sync", "torn", "cut", "cut one way", "lost", "doubled", "pause"),
+    *("crash", "crash all", "crash in sync", "torn", "cut", "cut one way", "isolate", "lost", "doubled", "pause"),
     *("snapshot", "restored", "add", "remove", "transfer", "read", "read by lease"),
 )
 MUST_FIRE = ("S1", "S2", "S3", "S11", "L1", "L2", "L5")
@@ -29,28 +29,22 @@ def seeds() -> list[int]:
 
 
 def disturb(world: World) -> None:
+    """One fault. Half of the time it is the leader that it hits."""
     rng = world.rng
-    member = rng.choice(list(world.members.values()))
-    match rng.choice(
-        ["crash", "crash all", "restart", "cut", "cut one way", "heal", "pause", "network", "member", "lead"]
-    ):
-        case "crash":
-            member.crash()
-        case "crash all" if rng.random() < 0.3:
-            world.faults["crash all"] += 1
-            for each in world.members.values():
-                each.crash()
-            for each in world.members.values():
-                each.start()
-        case "restart":
-            for each in world.members.values():
-                if each.engine is None:
-                    each.start()
-        case "cut" | "cut one way" as how:
+    leader = world.leader()
+    member = leader if leader is not None and rng.random() < 0.5 else rng.choice(list(world.members.values()))
+    match rng.choice(["power", "power", "link", "isolate", "heal", "heal", "pause", "network", "member", "lead"]):
+        case "power":
+            disturb_power(world, member)
+        case "link":
             other = rng.choice(list(world.members.values()))
-            if other is not member:
-                world.faults[how] += 1
-                world.partition(member.id, other.id, both=how == "cut")
+            cut(world, member, [other], both=rng.random() < 0.5)
+        case "isolate":
+            world.faults["isolate"] += 1
+            few = rng.sample(list(world.members.values()), k=rng.choice([0, 0, 1]))
+            far = [other for other in world.members.values() if other not in few]
+            for one in {member.id: member, **{near.id: near for near in few}}.values():
+                cut(world, one, [other for other in far if other is not member], both=rng.random() < 0.7)
         case "heal":
             world.heal()
         case "pause":
@@ -60,16 +54,37 @@ def disturb(world: World) -> None:
             world.later(length + 0.0001, member.run)
         case "network":
             world.loss = rng.choice([0, 0, 0.02, 0.2])
-            world.doubling = rng.choice([0, 0.1])
+            world.doubling = rng.choice([0, 0.1, 0.5])
             world.delay = rng.choice([0.002, 0.02, 0.3])
             world.crash_in_sync = rng.choice([0, 0, 0.002])
         case "member":
             change_members(world)
-        case "lead":
-            leader = world.leader()
-            if leader is not None:
-                world.faults["transfer"] += 1
-                leader.post(ev.HandOver())
+        case "lead" if leader is not None:
+            world.faults["transfer"] += 1
+            leader.post(ev.HandOver())
+
+
+def disturb_power(world: World, member: Member) -> None:
+    match world.rng.choice(["crash", "crash", "restart", "restart", "crash all"]):
+        case "crash":
+            member.crash()
+        case "restart":
+            for each in world.members.values():
+                if each.engine is None:
+                    each.start()
+        case "crash all" if world.rng.random() < 0.5:
+            world.faults["crash all"] += 1
+            for each in world.members.values():
+                each.crash()
+            for each in world.members.values():
+                each.start()
+
+
+def cut(world: World, member: Member, others: list[Member], both: bool) -> None:
+    for other in others:
+        if other is not member:
+            world.faults["cut" if both else "cut one way"] += 1
+            world.partition(member.id, other.id, both)
 
 
 def change_members(world: World) -> None:

@@ -84,16 +84,15 @@ class IngressTable:
         return any(port == each.published_port for ports in self._published.values() for each in ports)
 
     def _observe_node(self, event: Event, node: Node, view: View) -> bool:
+        is_new = event.kind is not EventKind.UPDATE
         if event.kind is EventKind.DELETE:
             self._nodes.discard(node.id)
         else:
             self._nodes.add(node.id)
-        old = event.old
-        if event.kind is EventKind.UPDATE and isinstance(old, Node) and _reach(old) == _reach(node):
-            return False
-        for task in view.tasks_of_node(node.id):
-            self._look_at(task, view)
-        return True
+        if is_new or (isinstance(event.old, Node) and _reach(event.old) != _reach(node)):
+            for task in view.tasks_of_node(node.id):
+                is_new = self._look_at(task, view) or is_new
+        return is_new
 
     def _publish(self, service: Service) -> bool:
         """Whether the service's ports changed."""

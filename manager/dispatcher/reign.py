@@ -24,6 +24,7 @@ from core.model import (
 )
 from identity.model import NodeIdentity
 from manager.dispatcher import nodes
+from manager.dispatcher.broadcast import IngressBroadcast
 from manager.dispatcher.info import cluster_info, session_info
 from manager.dispatcher.ingress_state import IngressTable
 from manager.dispatcher.liveness import Liveness
@@ -40,6 +41,7 @@ from raft import Member
 _RETRY = 0.2
 _ROLE_LIMIT = 5.0
 """Seconds for a demoted node to come back with its new certificate before its session is cut."""
+_MOST_NAMED = 10
 
 log = logger("manager.dispatcher")
 
@@ -71,7 +73,7 @@ class Reign:
         self.liveness = Liveness(self._cluster.heartbeat_period)
         self._registrations = Registrations()
         self._ingress = IngressTable(store, store.index)
-        self._ingress_message: pb.DispatcherMessage | None = None
+        self._broadcast = IngressBroadcast(self._ingress, sessions)
         self._releases = Releases(clock, self._released)
         self._background: set[asyncio.Task[None]] = set()
         self._ended = False
@@ -84,6 +86,7 @@ class Reign:
                 group.create_task(self._writes.run())
                 group.create_task(self._take_over())
                 group.create_task(self._sweep())
+                group.create_task(self._broadcast.run())
         finally:
             self._ended = True
             unwatch()
@@ -147,9 +150,7 @@ class Reign:
         return session.assignments.next(self._store, self._is_released)
 
     def ingress_message(self) -> pb.DispatcherMessage:
-        if self._ingress_message is None:
-            self._ingress_message = pb.DispatcherMessage(ingress=encode(self._ingress.state()))
-        return self._ingress_message
+        return self._broadcast.message()
 
     def _close(self, node_id: str, error: PyswarmError) -> None:
         session = self._sessions.pop(node_id, None)
@@ -220,7 +221,7 @@ class Reign:
         silent = self.liveness.overdue(self._clock.now())
         if not silent:
             return
-        log.warning("nodes are down", nodes=silent)
+        log.warning("nodes are down", count=len(silent), nodes=silent[:_MOST_NAMED])
         for node_id in silent:
             self._close(node_id, Unavailable("no heartbeat came in time"))
             self._releases.left(node_id)
@@ -249,19 +250,22 @@ class Reign:
     # -- the store's changes
 
     def _take(self, commit: Commit) -> None:
+        cluster_changed = False
         for event in commit.events:
             item = event.object
-            if isinstance(item, Task) and item.node_id in self._sessions:
-                self._sessions[item.node_id].touch(item.id)
+            if isinstance(item, Task):
+                if item.node_id in self._sessions:
+                    self._sessions[item.node_id].touch(item.id)
             elif isinstance(item, Node):
                 self._take_node(event, item)
-            elif isinstance(item, Cluster):
-                self._refresh_cluster()
+                cluster_changed = cluster_changed or event.kind is not EventKind.UPDATE
+            else:
+                cluster_changed = cluster_changed or isinstance(item, Cluster)
+        if cluster_changed:
+            self._refresh_cluster()
         change = self._ingress.observe(self._store, commit.events, commit.index)
         if change.is_new:
-            self._ingress_message = None
-            for session in self._sessions.values():
-                session.ingress_changed()
+            self._broadcast.changed()
         if change.stopping:
             self._releases.begin(self._ingress.version, change.stopping, self._sessions)
 
@@ -273,11 +277,8 @@ class Reign:
             self.liveness.forget(node.id)
         elif node.status.state is NodeState.DOWN and not self.liveness.is_alive(node.id):
             self.liveness.forget(node.id)
-        if event.kind is not EventKind.UPDATE:
-            self._refresh_cluster()
-            return
         session = self._sessions.get(node.id)
-        if session is None:
+        if session is None or event.kind is not EventKind.UPDATE:
             return
         session.tell(session_info(self._cluster, node))
         was_manager = isinstance(event.old, Node) and event.old.role is Role.MANAGER

@@ -37,6 +37,8 @@ class AgentSession:
         self._ack: int | None = None
         self._assignments_due = True
         self._ingress_due = True
+        self._ingress_version = -1
+        """The last one sent."""
         self._logs: dict[str, pb.LogSubscription] = {}
         self._subscribed: set[str] = set()
         """Log subscriptions that the agent has been told of."""
@@ -113,7 +115,10 @@ class AgentSession:
                 yield pb.DispatcherMessage(assignments=assignments)
         if self._ingress_due:
             self._ingress_due = False
-            yield source.ingress_message()
+            ingress = source.ingress_message()
+            if ingress.ingress.version != self._ingress_version:
+                self._ingress_version = ingress.ingress.version
+                yield ingress
         logs, self._logs = self._logs, {}
         for subscription in logs.values():
             if not subscription.close:

@@ -127,6 +127,15 @@ def test_backends_leave_with_their_node_and_move_with_its_address() -> None:
     assert world.table.state().nodes == ()
 
 
+def test_a_node_without_backends_is_news_only_when_it_comes_or_goes() -> None:
+    world = web()
+    assert world.put(Node(id="n2", status=READY)).is_new
+    assert not world.put(Node(id="n2", status=replace(READY, addr="10.0.0.2"))).is_new
+    assert not world.put(Node(id="n2", status=replace(READY, state=NodeState.DOWN))).is_new
+    assert world.table.state().nodes == ("n1", "n2")
+    assert world.remove(Node, "n2").is_new
+
+
 def test_each_task_is_reached_at_the_port_that_it_was_made_with() -> None:
     world = web()
     world.put(running("old"))

@@ -72,7 +72,6 @@ class LeaderLoop:
         while not self._restored:
             self._wake.clear()
             wake_up = await self._replicator.update(partial(self._turn, turns), last=True)
-            self._entry_seen = False
             if turns.started:
                 self._pause = _SHORTEST_PAUSE
             if not self._events:
@@ -82,7 +81,7 @@ class LeaderLoop:
         events = [*self._events, *tx.events_since(0)]
         self._events.clear()
         wake_up = turns.take(tx, events, self._clock.now())
-        self._entry_seen = True
+        self._entry_seen = bool(tx.changes())
         return wake_up
 
     async def _sleep_until(self, wake_up: int | None) -> None:

@@ -93,12 +93,12 @@ def start_time(view: View, service: Service, task: Task, now: int) -> int:
 
 
 def _restarts(view: View, task: Task, now: int) -> list[int]:
-    """When tasks of `task`'s slot and spec version were made because the one before had ended by itself (ns)."""
+    """When tasks of `task`'s slot and spec version were made because one like them had ended by itself (ns)."""
     tasks = in_order(neighbours(view, task))
     return [
         after.meta.created_at or now
         for before, after in pairwise(tasks)
-        if after.spec_version == task.spec_version and ended_by_itself(before)
+        if after.spec_version == task.spec_version and ended_by_itself(before) and before.spec == after.spec
     ]
 
 

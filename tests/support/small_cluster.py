@@ -178,6 +178,16 @@ class SmallCluster:
             for task in moved:
                 self.report(task.id, min(task.desired_state, TaskState.SHUTDOWN))
 
+    def obey_all_at_once(self, service_id: str) -> None:
+        """As `obey`, in one entry, for a service with many tasks."""
+
+        def run(tx: Transaction) -> None:
+            for task in list(tx.tasks_of_service(service_id)):
+                tx.update(replace(task, status=TaskStatus(self.now, TaskState.RUNNING)))
+
+        self.write(run)
+        self.settle()
+
     # -- looking
 
     def node(self, node_id: str) -> Node:

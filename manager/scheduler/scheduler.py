@@ -43,7 +43,7 @@ class Scheduler:
 
     def step(self, tx: Transaction, events: Sequence[Event], now: int) -> int | None:
         for event in events:
-            self._observe(event)
+            self._observe(event, tx)
         for info in tuple(self._nodes.suspects):
             self._nodes.check_trust(info)
         left = self._max_tasks - self._close_unwanted(tx, now)
@@ -59,14 +59,18 @@ class Scheduler:
         self._queue = Queue(cache)
         self._unwanted: set[str] = set()
 
-    def _observe(self, event: Event) -> None:
+    def _observe(self, event: Event, tx: Transaction) -> None:
         item, old = event.object, event.old
         deleted = event.kind is EventKind.DELETE
         if isinstance(item, Node):
             if deleted:
                 self._nodes.drop(item.id)
-            else:
-                self._nodes.put(item)
+                return
+            is_new = self._nodes.get(item.id) is None
+            self._nodes.put(item)
+            if is_new:
+                for task in tx.tasks_of_node(item.id):
+                    self._nodes.observe(task)
         elif isinstance(item, Task):
             if deleted:
                 self._nodes.forget(item)

@@ -168,3 +168,12 @@ def test_only_the_service_that_changed_is_made_anew() -> None:
     after = {port.service_id: port for port in world.table.state().ports}
     assert after["other"] is before["other"]
     assert after["web"] is not before["web"]
+
+
+def test_a_node_that_registers_is_news_to_others_only_if_it_has_backends() -> None:
+    world = web()
+    assert world.put(Node(id="n2")).is_new
+    assert not world.put(Node(id="n2", status=replace(READY, addr="10.0.0.2"))).is_new
+    world.put(running())
+    assert world.put(Node(id="n1", status=replace(READY, addr="10.0.0.9"))).is_new
+    assert world.remove(Node, "n2").is_new

@@ -66,7 +66,7 @@ class Timing:
     """A snapshot is taken after so many entries, or `snapshot_bytes` of them."""
     snapshot_bytes: int = 64 << 20
     keep_entries: int = 500
-    """Entries kept behind a snapshot for members that are a little late."""
+    """Entries kept behind a snapshot for members that are a little late, unless these are too many bytes."""
 
     def __post_init__(self) -> None:
         if not 3 * self.heartbeat < self.election_min < self.election_max <= self.check_quorum:

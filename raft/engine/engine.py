@@ -80,7 +80,7 @@ class Engine:
         self._blocking = block
         if not self._core._isLeader():
             self._before_election()
-        elif self._state.journal.bytes_held > self._timing.snapshot_bytes:
+        if self._state.journal.bytes_held > self._timing.snapshot_bytes:
             self._core.forceLogCompaction()
         self._core.tick()
         self._report()
@@ -186,7 +186,9 @@ class Engine:
             return self._state.journal.entries[0].idx
         install_file(ready.path, self._state.snapshot_path)
         self._peers.snapshot_index = ready.index
-        return max(self._state.journal.entries[0].idx, ready.index - 1 - self._timing.keep_entries)
+        large = self._state.journal.bytes_held > self._timing.snapshot_bytes
+        kept = 0 if large else self._timing.keep_entries
+        return max(self._state.journal.entries[0].idx, ready.index - 1 - kept)
 
     def restored(self) -> tuple[Entry, Entry]:
         snapshot = self._state.open_snapshot()
@@ -251,6 +253,8 @@ class Engine:
         if self._core._isLeader():
             self._note_caught_up()
             self._note_confirmed()
+        else:
+            self._tickets.clear()
 
     def _note_caught_up(self) -> None:
         for learner in sorted(self._peers.learners - self._caught_up):

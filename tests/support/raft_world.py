@@ -31,6 +31,7 @@ TIMING = Timing(
     election_min=400 * MILLISECOND,
     election_max=1000 * MILLISECOND,
     snapshot_entries=40,
+    snapshot_bytes=50_000,
     keep_entries=5,
 )
 

@@ -5,7 +5,8 @@ Hosts hang on a switch in a namespace of its own, so the machine's firewall neve
 Root only. Proved on cgroup v1; the cgroup v2 half is written to the kernel's documentation and not verified.
 """
 
-from pyswarm.dev.lab import Host, Lab, LabConfig
+from pyswarm.dev.host import Host
+from pyswarm.dev.lab import Lab, LabConfig
 from pyswarm.dev.shell import LabError
 
 __all__ = ["Host", "Lab", "LabConfig", "LabError"]

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from pyswarm.dev.lab import Host, Lab
+from pyswarm.dev.host import Host
+from pyswarm.dev.lab import Lab
 from pyswarm.dev.shell import LabError
 
 PORT = 8080

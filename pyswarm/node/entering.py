@@ -51,5 +51,3 @@ async def join(config: DaemonConfig, state: StateDir, request: JoinRequest) -> M
 def _keep(state: StateDir, membership: Membership, credentials: Credentials) -> None:
     save(state.certificates, credentials.bundle)
     state.save(membership)
-
-

@@ -1,10 +1,10 @@
 """The state folder: what a node must still know after a reboot.
 
-    node.json        how it was told to be reached, and the managers it knew last
-    certificates/    its certificate, key and the cluster's root
-    raft/            a manager's log and snapshots
-    worker.db        the tasks it was given
-    lock             held by the one daemon that uses the folder
+node.json        how it was told to be reached, and the managers it knew last
+certificates/    its certificate, key and the cluster's root
+raft/            a manager's log and snapshots
+worker.db        the tasks it was given
+lock             held by the one daemon that uses the folder
 """
 
 import fcntl
@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from core.errors import FailedPrecondition
+from core.files import make_private_folder, replace_private_file, sync_folder
 
 NODE_FILE = "node.json"
 DEFAULT_STATE_DIR = Path("/var/lib/pyswarm")
@@ -34,8 +35,7 @@ class StateDir:
     """Owns the folder from `__init__` to `close`. Raises FailedPrecondition if another daemon does."""
 
     def __init__(self, path: Path) -> None:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.chmod(0o700)
+        make_private_folder(path)
         self.path = path
         self.certificates = path / "certificates"
         self.raft = path / "raft"
@@ -64,13 +64,7 @@ class StateDir:
 
     def save(self, membership: Membership) -> None:
         """Durable when it returns."""
-        temporary = self._node.with_suffix(".tmp")
-        with temporary.open("w") as file:
-            json.dump(asdict(membership), file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(self._node)
-        self._sync()
+        replace_private_file(self._node, json.dumps(asdict(membership)).encode())
 
     def wipe(self) -> None:
         """Forgets the cluster: everything but the lock."""
@@ -80,7 +74,7 @@ class StateDir:
                 shutil.rmtree(entry)
             elif entry.name != "lock":
                 entry.unlink()
-        self._sync()
+        sync_folder(self.path)
 
     def wipe_raft(self) -> None:
         if self.raft.exists():
@@ -88,10 +82,3 @@ class StateDir:
 
     def close(self) -> None:
         os.close(self._lock)
-
-    def _sync(self) -> None:
-        folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

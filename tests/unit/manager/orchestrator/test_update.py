@@ -1,0 +1,286 @@
+"""Rolling updates."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from core.clock import SECOND
+from core.model import (
+    EndpointSpec,
+    NodeSpec,
+    NodeState,
+    Placement,
+    PortConfig,
+    RestartPolicy,
+    Service,
+    ServiceMode,
+    ServiceSpec,
+    TaskState,
+    UpdateConfig,
+    UpdateOrder,
+    UpdateState,
+    UpdateStatus,
+)
+from tests.support.small_cluster import SmallCluster, spec
+from tests.support.stage import make_node
+
+
+@pytest.fixture
+def cluster() -> SmallCluster:
+    return SmallCluster(nodes=3)
+
+
+def deploy(cluster: SmallCluster, wanted: ServiceSpec) -> Service:
+    service = cluster.create(wanted)
+    cluster.obey()
+    return service
+
+
+def rolling(config: UpdateConfig, replicas: int = 4, image: str = "other", **rest: object) -> ServiceSpec:
+    return replace(spec(replicas, image=image, **rest), update=config)  # type: ignore[arg-type]
+
+
+def images(cluster: SmallCluster, service_id: str) -> list[str]:
+    tasks = sorted(cluster.live(service_id), key=lambda task: (task.slot, task.id))
+    return [task.spec.container.image for task in tasks]
+
+
+def state(cluster: SmallCluster, service_id: str) -> UpdateState:
+    status = cluster.service(service_id).update_status
+    return UpdateState.UNKNOWN if status is None else status.state
+
+
+def obey_once(cluster: SmallCluster) -> None:
+    """Every agent takes one order; what follows from it is not carried out yet."""
+    for task in list(cluster.store.tasks()):
+        cluster.report(task.id, min(task.desired_state, TaskState.SHUTDOWN))
+
+
+def test_UPD_01_every_task_is_replaced_and_slots_keep_their_numbers(cluster: SmallCluster) -> None:
+    service = deploy(cluster, spec(4))
+    before = {task.slot for task in cluster.live(service.id)}
+    cluster.update(service.id, rolling(UpdateConfig()))
+    assert state(cluster, service.id) is UpdateState.UPDATING
+    cluster.obey()
+    assert images(cluster, service.id) == ["other"] * 4
+    assert {task.slot for task in cluster.live(service.id)} == before
+    assert state(cluster, service.id) is UpdateState.COMPLETED
+
+
+@pytest.mark.parametrize(("parallelism", "begun"), [(1, 1), (2, 2), (0, 4)])
+def test_UPD_01_so_many_slots_move_at_a_time(cluster: SmallCluster, parallelism: int, begun: int) -> None:
+    service = deploy(cluster, spec(4))
+    cluster.update(service.id, rolling(UpdateConfig(parallelism)))
+    assert images(cluster, service.id).count("other") == begun
+    seen = begun
+    while state(cluster, service.id) is UpdateState.UPDATING:
+        obey_once(cluster)
+        moving = [task for task in cluster.live(service.id) if task.status.state is not TaskState.RUNNING]
+        assert len(moving) <= begun
+        seen = max(seen, images(cluster, service.id).count("other"))
+    assert seen == 4
+
+
+def test_UPD_01_the_delay_is_kept_between_batches(cluster: SmallCluster) -> None:
+    service = deploy(cluster, spec(3))
+    cluster.update(service.id, rolling(UpdateConfig(delay=10 * SECOND), replicas=3))
+    cluster.obey()
+    for updated in (1, 2):
+        assert images(cluster, service.id).count("other") == updated
+        cluster.wait(9.9)
+        cluster.obey()
+        assert images(cluster, service.id).count("other") == updated
+        cluster.wait(0.1)
+        cluster.obey()
+    assert images(cluster, service.id).count("other") == 3
+    cluster.wait(10)
+    assert state(cluster, service.id) is UpdateState.COMPLETED
+
+
+def test_UPD_02_a_change_that_no_task_is_made_from_restarts_nothing(cluster: SmallCluster) -> None:
+    service = deploy(cluster, spec(3))
+    before = [task.id for task in cluster.tasks(service.id)]
+    cluster.update(service.id, replace(spec(3), labels={"a": "b"}, update=UpdateConfig(parallelism=2)))
+    cluster.obey()
+    assert [task.id for task in cluster.tasks(service.id)] == before
+    assert state(cluster, service.id) is UpdateState.UNKNOWN
+
+
+def test_UPD_03_other_constraints_restart_only_tasks_whose_node_does_not_satisfy_them() -> None:
+    cluster = SmallCluster()
+    for number in range(4):
+        cluster.put_node(make_node(f"node-{number}", spec=NodeSpec(labels={"zone": str(number % 2)})))
+    service = deploy(cluster, spec(4))
+    stay = {task.id for task in cluster.live(service.id) if task.node_id in ("node-0", "node-2")}
+    cluster.update(service.id, spec(4, placement=Placement(("node.labels.zone==0",))))
+    cluster.obey()
+    assert stay < {task.id for task in cluster.live(service.id)}
+    assert {task.node_id for task in cluster.live(service.id)} == {"node-0", "node-2"}
+    assert state(cluster, service.id) is UpdateState.COMPLETED
+
+
+def test_other_ports_replace_tasks_and_automatic_ones_that_stay_do_not(cluster: SmallCluster) -> None:
+    automatic = EndpointSpec(ports=(PortConfig(target_port=80),))
+    service = deploy(cluster, replace(spec(2), endpoint=automatic))
+    before = [task.id for task in cluster.tasks(service.id)]
+    assert cluster.live(service.id)[0].ports[0].published_port >= 30_000
+    cluster.update(service.id, replace(spec(2), endpoint=automatic, labels={"a": "b"}))
+    cluster.obey()
+    assert [task.id for task in cluster.tasks(service.id)] == before
+    cluster.update(service.id, replace(spec(2), endpoint=EndpointSpec(ports=(PortConfig(target_port=81),))))
+    cluster.obey()
+    assert {port.target_port for task in cluster.live(service.id) for port in task.ports} == {81}
+    assert state(cluster, service.id) is UpdateState.COMPLETED
+
+
+def test_UPD_04_an_update_that_is_paused_goes_on_when_it_is_asked_to(cluster: SmallCluster) -> None:
+    service = deploy(cluster, spec(3))
+    cluster.update(service.id, rolling(UpdateConfig(), replicas=3))
+
+    def set_status(status: UpdateStatus | None) -> None:
+        now = cluster.service(service.id)
+        cluster.write(lambda tx: tx.update(replace(now, update_status=status)))
+        cluster.settle()
+
+    set_status(UpdateStatus(UpdateState.PAUSED))
+    cluster.obey()
+    cluster.change_leader()
+    cluster.obey()
+    assert images(cluster, service.id).count("other") == 1
+    set_status(None)
+    cluster.obey()
+    assert images(cluster, service.id) == ["other"] * 3
+
+
+def test_UPD_08_stop_first_never_has_two_copies(cluster: SmallCluster) -> None:
+    service = deploy(cluster, spec(2))
+    cluster.update(service.id, rolling(UpdateConfig(), replicas=2))
+    while state(cluster, service.id) is UpdateState.UPDATING:
+        assert len(cluster.running(service.id)) <= 2
+        obey_once(cluster)
+    assert images(cluster, service.id) == ["other"] * 2
+
+
+def test_UPD_08_start_first_stops_the_old_task_once_the_new_one_runs(cluster: SmallCluster) -> None:
+    service = deploy(cluster, spec(1))
+    (old,) = cluster.live(service.id)
+    cluster.update(service.id, rolling(UpdateConfig(order=UpdateOrder.START_FIRST), replicas=1))
+    assert images(cluster, service.id) == ["busybox", "other"]
+    new = cluster.live(service.id)[1]
+    cluster.report(new.id, TaskState.STARTING)
+    assert cluster.task(old.id).desired_state is TaskState.RUNNING
+    cluster.report(new.id, TaskState.RUNNING)
+    assert cluster.task(old.id).desired_state is TaskState.SHUTDOWN
+    assert state(cluster, service.id) is UpdateState.COMPLETED
+
+
+def test_start_first_keeps_the_old_task_and_tries_again_after_the_restart_delay(cluster: SmallCluster) -> None:
+    service = deploy(cluster, spec(1))
+    cluster.update(service.id, rolling(UpdateConfig(order=UpdateOrder.START_FIRST), replicas=1))
+    tries = set()
+    for _ in range(12):
+        old, *new = cluster.live(service.id)
+        assert old.spec.container.image == "busybox"
+        tries |= {task.id for task in new}
+        for task in new:
+            cluster.report(task.id, TaskState.REJECTED)
+        cluster.wait(1)
+    assert 2 <= len(tries) <= 3
+
+
+def test_UPD_09_a_new_update_takes_over_from_the_running_one(cluster: SmallCluster) -> None:
+    service = deploy(cluster, spec(4))
+    cluster.update(service.id, rolling(UpdateConfig(), image="second"))
+    obey_once(cluster)
+    cluster.update(service.id, rolling(UpdateConfig(), image="third"))
+    cluster.obey()
+    assert images(cluster, service.id) == ["third"] * 4
+
+
+def test_a_change_in_the_middle_of_an_update_lets_no_more_slots_move(cluster: SmallCluster) -> None:
+    service = deploy(cluster, spec(4))
+    cluster.update(service.id, rolling(UpdateConfig()))
+    cluster.update(service.id, replace(rolling(UpdateConfig()), labels={"a": "b"}))
+    assert images(cluster, service.id).count("other") == 1
+    cluster.obey()
+    assert images(cluster, service.id) == ["other"] * 4
+
+
+def test_a_new_leader_goes_on_with_an_update(cluster: SmallCluster) -> None:
+    service = deploy(cluster, spec(4))
+    cluster.update(service.id, rolling(UpdateConfig()))
+    while state(cluster, service.id) is UpdateState.UPDATING:
+        obey_once(cluster)
+        cluster.change_leader()
+        cluster.settle()
+        moving = [task for task in cluster.live(service.id) if task.status.state is not TaskState.RUNNING]
+        assert len(moving) <= 1
+    assert images(cluster, service.id) == ["other"] * 4
+
+
+def test_UPD_12_a_global_service_is_updated_node_by_node_and_a_node_that_is_down_does_not_block_it(
+    cluster: SmallCluster,
+) -> None:
+    service = deploy(cluster, spec(mode=ServiceMode.GLOBAL))
+    node = cluster.node("node-1")
+    cluster.put_node(replace(node, status=replace(node.status, state=NodeState.DOWN)))
+    cluster.update(service.id, spec(mode=ServiceMode.GLOBAL, image="other"))
+    assert images(cluster, service.id).count("other") == 1
+    cluster.obey("node-1")
+    assert images(cluster, service.id) == ["other"] * 2
+    assert state(cluster, service.id) is UpdateState.COMPLETED
+
+
+def test_a_rollback_follows_its_own_configuration(cluster: SmallCluster) -> None:
+    first = replace(spec(4), rollback=UpdateConfig(parallelism=2))
+    service = deploy(cluster, first)
+    cluster.update(service.id, rolling(UpdateConfig(), image="second"))
+    cluster.obey()
+    started = UpdateStatus(UpdateState.ROLLBACK_STARTED, started_at=cluster.now)
+    back = cluster.service(service.id)
+    back = replace(back, spec=first, spec_version=back.spec_version + 1, update_status=started)
+    cluster.write(lambda tx: tx.update(back))
+    cluster.settle()
+    assert images(cluster, service.id).count("busybox") == 2
+    cluster.obey()
+    assert images(cluster, service.id) == ["busybox"] * 4
+    assert state(cluster, service.id) is UpdateState.ROLLBACK_COMPLETED
+
+
+def test_a_task_that_fails_in_an_update_is_restarted_by_its_policy(cluster: SmallCluster) -> None:
+    service = deploy(cluster, spec(2))
+    cluster.update(service.id, rolling(UpdateConfig(), replicas=2, restart=RestartPolicy(delay=SECOND)))
+    _, new = sorted(cluster.live(service.id), key=lambda task: task.spec.container.image)
+    assert new.spec.container.image == "other"
+    obey_once(cluster)
+    cluster.report(new.id, TaskState.FAILED)
+    assert len(cluster.live(service.id)) == 2
+    assert images(cluster, service.id).count("other") == 1, "nothing else moves before it runs"
+    cluster.wait(1)
+    cluster.obey()
+    assert images(cluster, service.id) == ["other"] * 2
+
+
+def test_the_cost_of_an_event_does_not_grow_with_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[object] = []
+    cluster = SmallCluster(nodes=10)
+    service = cluster.create(spec(500))
+    cluster.obey_all_at_once(service.id)
+    cluster.update(service.id, rolling(UpdateConfig(), replicas=500))
+    count_calls(monkeypatch, looks)
+    (old,) = [task for task in cluster.tasks(service.id) if task.desired_state is TaskState.SHUTDOWN]
+    cluster.report(old.id, TaskState.SHUTDOWN)
+    assert 0 < len(looks) < 10
+
+
+def count_calls(monkeypatch: pytest.MonkeyPatch, calls: list[object]) -> None:
+    from manager.orchestrator import rollout
+
+    look: Callable[..., None] = rollout.Rollout.look
+
+    def counted(self: rollout.Rollout, *arguments: object) -> None:
+        calls.append(arguments)
+        look(self, *arguments)
+
+    monkeypatch.setattr(rollout.Rollout, "look", counted)

@@ -42,9 +42,10 @@ class RoutedControl:
         )
 
     async def close(self) -> None:
+        """Calls that are under way are cut off."""
         for unwatch in self._unwatch:
             unwatch()
-        self._renew()
+        self._drop_channel(grace=0)
         await asyncio.gather(*self._closing)
 
     async def get_cluster(self) -> Cluster:
@@ -142,8 +143,11 @@ class RoutedControl:
     def _renew(self) -> None:
         """The leader, or our own certificate, is another now: so must the channel be."""
         self._changed.set()
+        self._drop_channel(_GRACE)
+
+    def _drop_channel(self, grace: float) -> None:
         if self._channel is not None:
-            closing = asyncio.create_task(self._channel.close(_GRACE))
+            closing = asyncio.create_task(self._channel.close(grace))
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
         self._channel, self._remote = None, None

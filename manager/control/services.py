@@ -56,7 +56,7 @@ def remove_service(tx: Transaction, ref: str) -> None:
 
 
 def with_port_errors(view: View, service: Service) -> Service:
-    """`service` as it is shown: with the nodes that cannot serve one of its ports, as another program there holds it."""
+    """`service` as it is shown: with the nodes on which another program holds one of its ports."""
     own = {port.published_port for port in service.endpoint.ports if port.publish_mode is PublishMode.INGRESS}
     troubles = [
         f"node {node.description.hostname if node.description else node.id}: {error.message}"

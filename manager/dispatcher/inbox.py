@@ -13,7 +13,8 @@ class StatusInbox:
         self._pending: dict[str, TaskStatus] = {}
         self._sequence = 0
         self._ack_due = False
-        self._writing = False
+        self.writing = False
+        """Whether something that was taken is neither written nor failed yet."""
 
     def add(self, sequence: int, statuses: Mapping[str, TaskStatus]) -> None:
         """The agent's report number `sequence`."""
@@ -23,25 +24,25 @@ class StatusInbox:
 
     def take(self) -> dict[str, TaskStatus]:
         """What to write now: nothing while something is being written."""
-        if self._writing:
+        if self.writing:
             return {}
         taken = {task_id: self._pending.pop(task_id) for task_id in list(self._pending)[:MOST]}
-        self._writing = bool(taken)
+        self.writing = bool(taken)
         return taken
 
     def written(self) -> None:
         """What was taken has been committed."""
-        self._writing = False
+        self.writing = False
 
     def failed(self) -> None:
         """It has not; the agent will send it again."""
-        self._writing = False
+        self.writing = False
         self._pending.clear()
         self._ack_due = False
 
     def next_ack(self) -> int | None:
         """The report up to which everything is committed, once."""
-        if self._writing or self._pending or not self._ack_due:
+        if self.writing or self._pending or not self._ack_due:
             return None
         self._ack_due = False
         return self._sequence

@@ -20,5 +20,11 @@ class Registrations:
         times.append(now)
         return True
 
+    def take_back(self, node_id: str) -> None:
+        """The last one failed through no fault of the node: it does not count."""
+        times = self._times.get(node_id)
+        if times:
+            times.pop()
+
     def forget(self, node_id: str) -> None:
         self._times.pop(node_id, None)

@@ -30,7 +30,8 @@ from manager.dispatcher.ingress_state import IngressTable
 from manager.dispatcher.liveness import Liveness
 from manager.dispatcher.registrations import Registrations
 from manager.dispatcher.releases import Releases
-from manager.dispatcher.reports import read_report, record_statuses
+from manager.dispatcher.report_writer import ReportWriter
+from manager.dispatcher.reports import read_report
 from manager.dispatcher.session import AgentSession
 from manager.dispatcher.writes import OBJECT_SIZE, WriteQueue
 from manager.replicator import Replicator
@@ -69,6 +70,7 @@ class Reign:
         self._on_suspicion = on_suspicion
         self._sessions = sessions
         self._writes = WriteQueue(replicator)
+        self._reports = ReportWriter(self._writes)
         self._cluster = cluster_info(store, members())
         self.liveness = Liveness(self._cluster.heartbeat_period)
         self._registrations = Registrations()
@@ -106,7 +108,13 @@ class Reign:
         # From here on it is not silent: no older finding may be written after its registration.
         self.liveness.heard(node_id, now)
         size = OBJECT_SIZE + encode(description).ByteSize()
-        await self._writes.submit(partial(nodes.register, node_id=node_id, description=description, addr=addr), size)
+        try:
+            await self._writes.submit(
+                partial(nodes.register, node_id=node_id, description=description, addr=addr), size
+            )
+        except PyswarmError:
+            self._registrations.take_back(node_id)
+            raise
         if self._ended:
             raise Unavailable("this manager does not lead any more")
         node = self._store.node(node_id)
@@ -139,8 +147,7 @@ class Reign:
         match message.WhichOneof("body"):
             case "status":
                 statuses = read_report(message.status, session.node_id, self._store)
-                session.inbox.add(message.status.sequence, statuses)
-                self._write_reports(session)
+                self._reports.add(session, message.status.sequence, statuses)
             case "ingress_ack":
                 self._take_ack(session.node_id, decode(IngressAck, message.ingress_ack))
             case "register":
@@ -157,27 +164,7 @@ class Reign:
         if session is not None:
             session.close(error)
 
-    # -- reports
-
-    def _write_reports(self, session: AgentSession) -> None:
-        statuses = session.inbox.take()
-        if statuses:
-            size = sum(OBJECT_SIZE + len(status.message) + len(status.err) for status in statuses.values())
-            write = self._writes.submit(partial(record_statuses, node_id=session.node_id, statuses=statuses), size)
-            write.add_done_callback(partial(self._reports_written, session))
-        elif (sequence := session.inbox.next_ack()) is not None:
-            session.ack(sequence)
-
-    def _reports_written(self, session: AgentSession, write: "asyncio.Future[None]") -> None:
-        error = write.exception()
-        if error is None:
-            session.inbox.written()
-        else:
-            log.warning(
-                "a report was not written; its agent will send it again", node=session.node_id, error=str(error)
-            )
-            session.inbox.failed()
-        self._write_reports(session)
+    # -- published ports
 
     def _take_ack(self, node_id: str, ack: IngressAck) -> None:
         self._releases.acked(node_id, ack.version)

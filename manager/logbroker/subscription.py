@@ -14,6 +14,10 @@ from manager.store import Event, EventKind, View
 from proto import dispatcher_pb2 as pb
 
 _NEVER = float("inf")
+_MAX_TEXT = 1_000
+"""Characters of a node's error that are passed on."""
+_MOST_WARNINGS = 100
+"""Of errors that nodes report: no more are kept for the end."""
 
 
 class Session(Protocol):
@@ -139,7 +143,7 @@ class Subscription:
         await self._buffer.put(part.read(request), request.ByteSize())
         part.deadline = self._now() + self._patience.silence
         if request.error:
-            self._warn(part, request.error)
+            await self._pass_on(part, request.error)
         if request.done:
             self._end(part)
 
@@ -200,17 +204,27 @@ class Subscription:
             self._warn(part, reason)
             self._end(part)
 
+    async def _pass_on(self, part: NodePart, error: str) -> None:
+        """What the node could not read: as bounded as its lines are."""
+        line = self._warning(part, error[:_MAX_TEXT])
+        if self._options.follow:
+            await self._buffer.put([line], len(line.data))
+        elif len(self._warnings) < _MOST_WARNINGS:
+            self._warnings.append(line)
+
     def _warn(self, part: NodePart, reason: str) -> None:
         """At the end; a follower, for whom there is none, is told at once."""
+        if self._options.follow:
+            self._buffer.push(self._warning(part, reason))
+        else:
+            self._warnings.append(self._warning(part, reason))
+
+    def _warning(self, part: NodePart, reason: str) -> LogLine:
         node = self._view.node(part.node_id)
         name = node.description.hostname if node is not None and node.description is not None else part.node_id
         text = f"warning: incomplete log from node {name}: {reason}\n"
         task_id, service_id = next(iter(part.tasks.items()))
-        line = LogLine(service_id, part.node_id, task_id, self._clock.now(), True, text.encode())
-        if self._options.follow:
-            self._buffer.push(line)
-        else:
-            self._warnings.append(line)
+        return LogLine(service_id, part.node_id, task_id, self._clock.now(), True, text.encode())
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()

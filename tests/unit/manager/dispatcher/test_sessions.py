@@ -1,5 +1,6 @@
 """Sessions over real streams and real certificates."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -19,9 +20,10 @@ from core.model import (
     Task,
     TaskState,
 )
+from manager.dispatcher import reign
 from manager.store import Transaction
 from proto import dispatcher_pb2 as pb
-from raft import Member
+from raft import Leadership, Member
 from tests.support.leading import WEB, Leader, leading, make_service, make_task
 from tests.support.waiting import eventually
 
@@ -311,3 +313,55 @@ async def test_a_port_that_a_node_cannot_serve_is_shown_on_the_node() -> None:
             await eventually("it is shown", lambda: leader.node("n1").port_errors == errors[:1])
             await agent.send(ingress_ack=encode(IngressAck(version)))
             await eventually("it is gone", lambda: not leader.node("n1").port_errors)
+
+
+async def test_registrations_that_the_log_refuses_do_not_count() -> None:
+    async with leading() as leader:
+        leads = leader.consensus.leadership
+        leader.consensus.leadership = Leadership()
+        for _ in range(4):
+            async with leader.agent("n1") as agent:
+                assert isinstance(await agent.end(), Unavailable)
+        leader.consensus.leadership = leads
+        async with leader.agent("n1") as agent:
+            await agent.welcomed()
+
+
+async def test_a_report_that_the_log_refuses_is_not_acknowledged_and_may_be_repeated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refusal = asyncio.Event()
+
+    async def refuse(command: bytes, request_id: bytes) -> int:
+        await refusal.wait()
+        raise NotLeader
+
+    async with leading() as leader:
+        await leader.put(make_task("a", "n1"))
+        async with leader.agent("n1") as agent:
+            await agent.welcomed()
+            inbox = leader.dispatcher.sessions["n1"].inbox
+            with monkeypatch.context() as patch:
+                patch.setattr(leader.consensus, "propose", refuse)
+                await agent.report(1, a=TaskState.RUNNING)
+                await eventually("it is being written", lambda: inbox.writing)
+                refusal.set()
+                await eventually("it is refused", lambda: not inbox.writing)
+            await agent.report(2, a=TaskState.RUNNING)
+            assert (await agent.next("status_ack")).sequence == 2
+            assert leader.store.task("a").status.state is TaskState.RUNNING
+
+
+async def test_a_demoted_manager_is_told_and_its_session_cut_if_it_does_not_come_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reign, "_ROLE_LIMIT", 0.05)
+    async with leading() as leader:
+        await leader.add_node("m1", Role.MANAGER)
+        old = leader.issuer.credentials("m1", Role.MANAGER, cluster_id=leader.cluster.id)
+        async with leader.silent_agent("m1", old) as agent:
+            await agent.register()
+            assert (await agent.welcomed()).node.role == Role.MANAGER
+            await leader.change(lambda tx: tx.update(replace(tx.node("m1"), role=Role.WORKER)))
+            assert (await agent.next("info")).node.role == Role.WORKER
+            assert "no manager any more" in str(await agent.end())

@@ -52,7 +52,8 @@ class Peers:
 
     @property
     def learners(self) -> frozenset[str]:
-        return self._membership.current.learners
+        """Those the engine feeds: it forgets a read-only node whose stream breaks, and a late answer is nobody's."""
+        return self._learners & self._linked
 
     def term_at(self, index: int) -> int | None:
         entry = self._journal.at(index)

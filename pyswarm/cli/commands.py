@@ -1,6 +1,7 @@
 """The kinds of command that all of pyswarm's are made of: flags read as Docker reads them, modules loaded on use."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -31,12 +32,10 @@ class Command(click.Command):
         ctx.allow_extra_args = True
         try:
             settled = settle_switches(args, switches, valued, ctx.allow_interspersed_args)
-            rest = super().parse_args(ctx, settled)
         except InvalidArgument as error:
             raise click.BadParameter(error.message, ctx, options[0]) from None
-        except click.BadOptionUsage as error:
-            error.ctx = ctx
-            raise
+        with _told_apart(ctx):
+            rest = super().parse_args(ctx, settled)
         if ctx.args and not ctx.resilient_parsing:
             raise TooManyArguments("", ctx)
         return rest
@@ -53,7 +52,8 @@ class Group(click.Group):
         if not args and not ctx.resilient_parsing:
             click.echo(ctx.get_help())
             ctx.exit()
-        return super().parse_args(ctx, args)
+        with _told_apart(ctx):
+            return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self._lazy)
@@ -84,6 +84,16 @@ class Group(click.Group):
         commands = [CompletionItem(name, help=text) for name, (_, _, text) in self._lazy.items()]
         options = click.Command.shell_complete(self, ctx, incomplete)
         return [item for item in commands if item.value.startswith(incomplete)] + options
+
+
+@contextmanager
+def _told_apart(ctx: click.Context) -> Iterator[None]:
+    """Says of a flag without its value which command it was given to."""
+    try:
+        yield
+    except click.BadOptionUsage as error:
+        error.ctx = ctx
+        raise
 
 
 def command(name: str, help: str, **attributes: Any) -> Callable[[Callable[..., Any]], Command]:

@@ -5,6 +5,7 @@ update's monitoring period is over. Beyond it, a service is never called converg
 error of a task that failed is shown until its slot runs again.
 """
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -73,7 +74,7 @@ class Convergence:
         self._converged_at = now if self._converged_at is None else self._converged_at
         left = _monitor(service) - (now - self._converged_at)
         if left > 0 or state in _MOVING:
-            wait = f"Waiting {int(max(left, 0)) + 1} seconds to verify that tasks are stable..."
+            wait = f"Waiting {max(math.ceil(left), 1)} seconds to verify that tasks are stable..."
             return Report([*lines, Line("verify", wait)])
         end = [Line("verify", f"Service {self.reference} converged")]
         end += [Line("rollback", message)] if state == "rollback_completed" else []

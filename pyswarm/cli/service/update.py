@@ -48,4 +48,4 @@ def update(client: Client, /, service: str, **given: Any) -> None:
     send_update(client, current, rollback=given["rollback"])
     click.echo(service)
     if not given["detach"]:
-        wait_until_converged(client, current["ID"], quiet=given["quiet"])
+        wait_until_converged(client, service, quiet=given["quiet"])

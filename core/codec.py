@@ -27,7 +27,7 @@ SpecKey = tuple[str, int]
 """(service id, spec version): what a shared task spec is found by."""
 
 _Encode = Callable[[Any], Any]
-_Decode = Callable[[Any], Any]
+_Decode = Callable[..., Any]
 
 
 def encode(value: object) -> Any:
@@ -36,11 +36,14 @@ def encode(value: object) -> Any:
     return _codec(kind)[0](value)
 
 
-def decode(kind: type[T], message: Any) -> T:
-    """The `kind` that `message` holds. Raises InvalidArgument for an enumeration's number that is none of ours."""
+def decode(kind: type[T], message: Any, **shared: Any) -> T:
+    """The `kind` that `message` and its `shared` fields hold.
+
+    Raises InvalidArgument for an enumeration's number that is none of ours.
+    """
     decodable: Any = kind
     try:
-        decoded: T = _codec(decodable)[1](message)
+        decoded: T = _codec(decodable)[1](message, **shared)
     except ValueError as error:
         raise InvalidArgument(f"malformed {kind.__name__}: {error}") from error
     return decoded
@@ -91,7 +94,7 @@ def unpack_task(message: pb.Task, specs: Mapping[SpecKey, TaskSpec]) -> Task:
     spec = specs.get((message.service_id, message.spec_version))
     if spec is None:
         raise InvalidArgument(f"task {message.id} comes without its spec")
-    return dataclasses.replace(decode(Task, message), spec=spec)
+    return decode(Task, message, spec=spec)
 
 
 def unpack_tasks(message: pb.TaskSet) -> list[Task]:
@@ -122,13 +125,13 @@ def _codec(kind: Any) -> tuple[_Encode, _Decode]:
         arguments = {}
         for name, default, encoder in encoders:
             item = getattr(value, name)
-            if item is None or (item == default and not item):
+            if not item and (item is None or item == default):
                 continue
             arguments[name] = item if encoder is None else encoder(item)
         return message_type(**arguments)
 
-    def decode_object(message: Any) -> Any:
-        return kind(**{name: reader(message) for name, reader in decoders})
+    def decode_object(message: Any, **shared: Any) -> Any:
+        return kind(**{name: reader(message) for name, reader in decoders}, **shared)
 
     return encode_object, decode_object
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 ID_LENGTH = 25
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 _ID = re.compile(rf"[0-9a-z]{{{ID_LENGTH}}}")
 
 IdSource = Callable[[], str]
@@ -14,11 +15,11 @@ IdSource = Callable[[], str]
 
 def base36(number: int, length: int) -> str:
     """`number` in base 36, padded with zeros to `length` digits (more if it needs more)."""
-    digits: list[str] = []
+    pairs: list[str] = []
     while number:
-        number, digit = divmod(number, 36)
-        digits.append(_ALPHABET[digit])
-    return "".join(reversed(digits)).rjust(length, "0")
+        number, pair = divmod(number, len(_PAIRS))
+        pairs.append(_PAIRS[pair])
+    return "".join(reversed(pairs)).lstrip("0").rjust(length, "0")
 
 
 def new_id() -> str:

@@ -1,12 +1,12 @@
 """The replicated state of the cluster, in memory: what the log's entries have made of it."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 
 from core.model import Meta
 from manager.store.entry import decode_entry
 from manager.store.events import Commit, Event, EventKind
 from manager.store.snapshot import Frozen, thaw
+from manager.store.stamp import with_meta
 from manager.store.tables import Tables
 from manager.store.transaction import Change, Transaction
 from manager.store.view import View
@@ -64,7 +64,7 @@ class Store(View):
             return Event(change.kind, old if old is not None else item, old)
         before = self._tables.get(type(item), item.id)
         created_at = before.meta.created_at if before is not None else now
-        stamped = replace(item, meta=Meta(index, created_at, now))
+        stamped = with_meta(item, Meta(index, created_at, now))
         return Event(change.kind, stamped, self._tables.put(stamped))
 
     def _notify(self, commit: Commit) -> None:

@@ -5,13 +5,14 @@ back as soon as its changes are known; nobody can look in between. What it chang
 carries it is applied.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from core.errors import AlreadyExists, FailedPrecondition, NotFound, OutOfSequence
 from core.model import Meta, Service, StoreObject, Task
 from manager.store.events import Event, EventKind
+from manager.store.stamp import with_meta
 from manager.store.tables import Kind, Tables
 from manager.store.view import View
 
@@ -72,8 +73,9 @@ class Transaction(View):
 
     def rollback(self, mark: int = 0) -> None:
         """Undoes every write after `mark`."""
-        while len(self._events) > mark:
-            event = self._events.pop()
+        first = _first_writes(self._events[mark:])
+        del self._events[mark:]
+        for event in reversed(first.values()):
             if event.old is None:
                 self._tables.remove(type(event.object), event.object.id)
             else:
@@ -81,14 +83,9 @@ class Transaction(View):
 
     def changes(self) -> list[Change]:
         """What all writes come to, one for each object, in the order of their first writes."""
-        first: dict[tuple[Kind, str], Event] = {}
-        last: dict[tuple[Kind, str], Event] = {}
-        for event in self._events:
-            key: tuple[Kind, str] = (type(event.object), event.object.id)
-            first.setdefault(key, event)
-            last[key] = event
+        last = {(type(event.object), event.object.id): event for event in self._events}
         found = []
-        for key, begin in first.items():
+        for key, begin in _first_writes(self._events).items():
             end = last[key]
             if begin.old is None and end.kind is EventKind.DELETE:
                 continue
@@ -112,11 +109,18 @@ class Transaction(View):
             self._tables.put(event.object)
 
 
+def _first_writes(events: Iterable[Event]) -> dict[tuple[Kind, str], Event]:
+    """Of each object the first, in order."""
+    first: dict[tuple[Kind, str], Event] = {}
+    for event in events:
+        first.setdefault((type(event.object), event.object.id), event)
+    return first
+
+
 def _pending(item: T) -> T:
     if item.meta.version == PENDING:
         return item
-    changed: T = replace(item, meta=Meta(PENDING, item.meta.created_at, item.meta.updated_at))
-    return changed
+    return with_meta(item, Meta(PENDING, item.meta.created_at, item.meta.updated_at))
 
 
 def _check_states(old: Task, new: Task) -> None:

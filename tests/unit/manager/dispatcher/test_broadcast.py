@@ -9,6 +9,7 @@ from manager.dispatcher import broadcast
 from manager.dispatcher.broadcast import IngressBroadcast
 from manager.dispatcher.ingress_state import IngressTable
 from manager.dispatcher.session import AgentSession
+from manager.dispatcher.turnstile import Turnstile
 from manager.store import Store
 from proto import dispatcher_pb2 as pb
 
@@ -17,7 +18,7 @@ class Watched(AgentSession):
     """Counts how often it was told that there is something new."""
 
     def __init__(self, node_id: str) -> None:
-        super().__init__(f"session of {node_id}", node_id, Role.WORKER)
+        super().__init__(f"session of {node_id}", node_id, Role.WORKER, Turnstile())
         self.told = 0
 
     def ingress_changed(self) -> None:
@@ -47,7 +48,7 @@ class World:
 
 
 async def test_every_session_is_told_of_a_change_at_once() -> None:
-    world = World(sessions=3 * broadcast._STEP)
+    world = World(sessions=100)
     running = asyncio.create_task(world.broadcast.run())
     await world.turns(1)
     world.change()

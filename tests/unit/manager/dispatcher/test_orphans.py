@@ -52,6 +52,19 @@ def test_DSP_11_a_node_that_came_back_begins_anew() -> None:
     assert world.wake_up == world.now - 1 + LIMIT
 
 
+def test_DSP_11_a_node_that_came_back_in_time_keeps_its_tasks() -> None:
+    world = stage(TaskState.RUNNING)
+    world.put(Node(id="n1", status=DOWN))
+    world.run()
+    world.put(Node(id="n1", status=READY))
+    world.run()
+    assert world.wake_up is None
+    world.now += LIMIT
+    world.put(Node(id="n1", status=replace(READY, message="still")))
+    world.run()
+    assert states(world) == [TaskState.RUNNING]
+
+
 def test_DSP_11_other_changes_of_a_node_that_is_down_do_not_put_it_off() -> None:
     world = stage(TaskState.RUNNING)
     world.put(Node(id="n1", status=DOWN))

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 
+import grpc
 import pytest
 
 from core.errors import InvalidArgument, Unavailable
@@ -243,6 +244,19 @@ async def test_a_reader_that_goes_away_ends_the_nodes_stream() -> None:
         assert (await one.next("logs")).close
         with pytest.raises(InvalidArgument, match="nobody reads"):
             await one.publish(answer(one, asked, line("a", "late")))
+
+
+async def test_a_stream_that_is_open_when_the_reader_goes_away_is_ended() -> None:
+    async with leading(prepare=web) as leader, leader.agent("n1") as one:
+        await one.welcomed()
+        call = one.stub.PublishLogs()
+        async with reading(leader, FOLLOW, "a") as reader:
+            asked = await one.next("logs")
+            await call.write(answer(one, asked, line("a", "read")))
+            await eventually("the line is read", lambda: "read" in reader.texts)
+        assert (await one.next("logs")).close
+        await call.write(answer(one, asked, line("a", "late")))
+        assert await call.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
 async def test_a_slow_reader_makes_the_nodes_wait() -> None:

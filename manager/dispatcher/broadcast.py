@@ -10,8 +10,6 @@ from proto import dispatcher_pb2 as pb
 
 _BYTES_PER_SECOND = 100 << 20
 """What the loop writes with a fraction of its time."""
-_STEP = 50
-"""Sessions that begin to write in one turn of the loop."""
 
 
 class IngressBroadcast:
@@ -41,9 +39,6 @@ class IngressBroadcast:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            sessions = list(self._sessions.values())
-            for begin in range(0, len(sessions), _STEP):
-                for session in sessions[begin : begin + _STEP]:
-                    session.ingress_changed()
-                await asyncio.sleep(0)
-            await asyncio.sleep(len(sessions) * self.message().ByteSize() / _BYTES_PER_SECOND)
+            for session in self._sessions.values():
+                session.ingress_changed()
+            await asyncio.sleep(len(self._sessions) * self.message().ByteSize() / _BYTES_PER_SECOND)

@@ -33,6 +33,7 @@ from manager.dispatcher.releases import Releases
 from manager.dispatcher.report_writer import ReportWriter
 from manager.dispatcher.reports import read_report
 from manager.dispatcher.session import AgentSession
+from manager.dispatcher.turnstile import Turnstile
 from manager.dispatcher.writes import OBJECT_SIZE, WriteQueue
 from manager.replicator import Replicator
 from manager.store import Commit, Event, EventKind, Store
@@ -75,6 +76,7 @@ class Reign:
         self.liveness = Liveness(self._cluster.heartbeat_period)
         self._registrations = Registrations()
         self._ingress = IngressTable(store, store.index)
+        self._turnstile = Turnstile()
         self._broadcast = IngressBroadcast(self._ingress, sessions)
         self._releases = Releases(clock, self._released)
         self._background: set[asyncio.Task[None]] = set()
@@ -120,7 +122,7 @@ class Reign:
         node = self._store.node(node_id)
         if node is None:
             raise NotFound(f"node {node_id} was removed from the cluster")
-        session = AgentSession(self._ids(), node_id, identity.role)
+        session = AgentSession(self._ids(), node_id, identity.role, self._turnstile)
         self._close(node_id, Unavailable(f"node {node_id} has opened another session"))
         self._sessions[node_id] = session
         session.tell(session_info(self._cluster, node))

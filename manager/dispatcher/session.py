@@ -8,6 +8,7 @@ from core.errors import PyswarmError
 from core.model import Role
 from manager.dispatcher.assignments import NodeAssignments
 from manager.dispatcher.inbox import StatusInbox
+from manager.dispatcher.turnstile import Turnstile
 from proto import dispatcher_pb2 as pb
 
 
@@ -22,7 +23,7 @@ class Source(Protocol):
 class AgentSession:
     """From registration until the stream ends. Everything is called on the loop."""
 
-    def __init__(self, session_id: str, node_id: str, role: Role) -> None:
+    def __init__(self, session_id: str, node_id: str, role: Role, turnstile: Turnstile) -> None:
         self.id = session_id
         self.node_id = node_id
         self.role = role
@@ -31,7 +32,8 @@ class AgentSession:
         self.inbox = StatusInbox()
         self.closed = False
         self._error: PyswarmError | None = None
-        self._wake = asyncio.Event()
+        self._turnstile = turnstile
+        self._awake = asyncio.Event()
         self._info = pb.SessionInfo()
         self._told: pb.SessionInfo | None = None
         self._ack: int | None = None
@@ -46,22 +48,22 @@ class AgentSession:
     def tell(self, info: pb.SessionInfo) -> None:
         """Sent if it differs from what was told last."""
         self._info = info
-        self._wake.set()
+        self._wake()
 
     def touch(self, task_id: str) -> None:
         """What the node shall do about the task may have changed."""
         self.assignments.touch(task_id)
         self._assignments_due = True
-        self._wake.set()
+        self._wake()
 
     def ingress_changed(self) -> None:
         self._ingress_due = True
-        self._wake.set()
+        self._wake()
 
     def ack(self, sequence: int) -> None:
         """The agent's status reports up to `sequence` are committed."""
         self._ack = sequence
-        self._wake.set()
+        self._wake()
 
     def subscribe(self, message: pb.LogSubscription) -> None:
         """Asks for logs, for those of more tasks, or for no more."""
@@ -73,22 +75,22 @@ class AgentSession:
         elif pending is not None:
             message.task_ids.extend(pending.task_ids)
         self._logs[message.id] = message
-        self._wake.set()
+        self._wake()
 
     def close(self, error: PyswarmError | None = None) -> None:
         """Ends the stream, with `error` if there is one. Only the first call counts."""
         if not self.closed:
             self.closed = True
             self._error = error
-            self._wake.set()
+            self._wake()
 
     async def messages(self, source: Source) -> AsyncIterator[pb.DispatcherMessage]:
         """Until `close`; raises its error. What changes in one turn of the loop, or while a message is being written,
         is one message."""
-        self._wake.set()
+        self._awake.set()
         while True:
-            await self._wake.wait()
-            self._wake.clear()
+            await self._awake.wait()
+            self._awake.clear()
             for message in self._next_messages(source):
                 if self.closed:
                     break
@@ -97,6 +99,9 @@ class AgentSession:
                 raise self._error
             if self.closed:
                 return
+
+    def _wake(self) -> None:
+        self._turnstile.wake(self._awake)
 
     def _next_messages(self, source: Source) -> Iterator[pb.DispatcherMessage]:
         if self._ack is not None:

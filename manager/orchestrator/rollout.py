@@ -21,7 +21,9 @@ class Rollout:
         self.dirty: dict[Slot, None] = {}
         """Its task is to be replaced."""
         self.moving = set(moving)
-        """Its new task does not run yet, or the old one has not been told to stop."""
+        """Its new task does not run yet."""
+        self.doubled: set[Slot] = set()
+        """Those of them whose old task still runs, and is to be stopped then."""
         self.resting: set[Slot] = set()
         """Updated, but waits out the delay; or its new task has failed beside the old one, and is tried again."""
         self.alarms: Alarms[Slot] = Alarms()
@@ -55,7 +57,9 @@ class Rollout:
         moved = was_moving or (len(tasks) > 1 and any(task.spec_version == self.version for task in fresh))
         running = next((task for task in fresh if task.status.state is TaskState.RUNNING), None)
         if running is None:
-            if moved:
+            if len(live) > len(fresh):
+                self.doubled.add(slot)
+            if moved or slot in self.doubled:
                 self.moving.add(slot)
             return
         for task in live:
@@ -80,6 +84,7 @@ class Rollout:
     def _leave(self, slot: Slot) -> None:
         self.dirty.pop(slot, None)
         self.moving.discard(slot)
+        self.doubled.discard(slot)
         self.resting.discard(slot)
         self.alarms.clear(slot)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from core.ids import IdSource
 from core.model import Node, Service, Task, TaskState, UpdateConfig, UpdateOrder, UpdateState, UpdateStatus
 from manager.orchestrator.rollout import Rollout
-from manager.orchestrator.tasks import is_live, is_usable, new_task, spec_changed, successor, want
+from manager.orchestrator.tasks import in_order, is_live, is_usable, spec_changed, successor, want
 from manager.orchestrator.worklist import Worklist
 from manager.store import Event, EventKind, Slot, Transaction, slot_of
 
@@ -100,7 +100,7 @@ class UpdateSupervisor:
         if rollout is None or service is None:
             return
         state = service.update_status.state if service.update_status is not None else UpdateState.UNKNOWN
-        if state in _HALTED or (state not in _ROLLING and not rollout.dirty):
+        if state in _HALTED or (state not in _ROLLING and not rollout.dirty and not rollout.doubled):
             del self._rollouts[service_id]
         elif rollout.done:
             _finish(tx, service, now)
@@ -125,14 +125,15 @@ class UpdateSupervisor:
     def _replace(
         self, tx: Transaction, service: Service, tasks: Sequence[Task], config: UpdateConfig, now: int
     ) -> None:
-        old = [task for task in tasks if is_live(task)]
-        if config.order is UpdateOrder.START_FIRST:
-            node_id = "" if old[0].slot else old[0].node_id
-            tx.create(new_task(service, old[0].slot, node_id, self._ids, now, TaskState.RUNNING))
-            return
+        old = in_order(task for task in tasks if is_live(task))
+        # Only one task serves until the new one does: what an earlier update has not brought to run is given up.
+        kept = next((task for task in old if task.status.state is TaskState.RUNNING), old[0])
+        start_first = config.order is UpdateOrder.START_FIRST
         for task in old:
-            want(tx, task, TaskState.SHUTDOWN)
-        tx.create(successor(service, old[0], self._ids, now))
+            if task is not kept or not start_first:
+                want(tx, task, TaskState.SHUTDOWN)
+        new = successor(service, kept, self._ids, now)
+        tx.create(replace(new, desired_state=TaskState.RUNNING) if start_first else new)
 
 
 def _resumed(event: Event) -> bool:

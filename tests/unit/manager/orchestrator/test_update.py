@@ -189,6 +189,30 @@ def test_start_first_keeps_the_old_task_and_tries_again_after_the_restart_delay(
     assert 2 <= len(tries) <= 3
 
 
+def test_start_first_gives_up_what_an_earlier_update_has_not_brought_to_run(cluster: SmallCluster) -> None:
+    service = deploy(cluster, spec(1))
+    for image in ("second", "third"):
+        cluster.update(service.id, rolling(UpdateConfig(order=UpdateOrder.START_FIRST), replicas=1, image=image))
+    assert images(cluster, service.id) == ["busybox", "third"]
+    cluster.obey()
+    assert images(cluster, service.id) == ["third"]
+
+
+@pytest.mark.parametrize("led_by", ["the same leader", "a new leader"])
+def test_start_first_ends_with_one_task_even_if_the_service_is_scaled_meanwhile(
+    cluster: SmallCluster, led_by: str
+) -> None:
+    service = deploy(cluster, spec(3))
+    config = UpdateConfig(parallelism=0, order=UpdateOrder.START_FIRST)
+    cluster.update(service.id, rolling(config, replicas=3))
+    if led_by == "a new leader":
+        cluster.change_leader()
+    cluster.update(service.id, rolling(config, replicas=2))
+    cluster.obey()
+    assert images(cluster, service.id) == ["other"] * 2
+    assert state(cluster, service.id) is UpdateState.COMPLETED
+
+
 def test_UPD_09_a_new_update_takes_over_from_the_running_one(cluster: SmallCluster) -> None:
     service = deploy(cluster, spec(4))
     cluster.update(service.id, rolling(UpdateConfig(), image="second"))

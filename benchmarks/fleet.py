@@ -23,6 +23,7 @@ from benchmarks.agents import Authority, run_agents, run_fleet
 from benchmarks.direct import directly
 from benchmarks.report import publish, say, summary
 from core.clock import SteadyClock
+from core.collector import tune_collector
 from core.ids import new_id
 from core.logs import configure
 from core.model import (
@@ -265,6 +266,7 @@ def main() -> None:
     parser.add_argument("--only", action="append", help="one_replica, idle or many_replicas")
     arguments = parser.parse_args()
     configure(level="error")
+    tune_collector()
     publish("fleet", uvloop.run(measure(arguments)))
 
 

@@ -1,13 +1,13 @@
 """The daemon's process: started, told to stop, stopped in order."""
 
 import asyncio
-import gc
 import signal
 import sys
 
 import uvloop
 
 from core import logs
+from core.collector import tune_collector
 from core.errors import PyswarmError
 from pyswarm.engineapi.app import make_app
 from pyswarm.engineapi.server import Server
@@ -23,7 +23,7 @@ log = logs.logger("node")
 
 def run(config: DaemonConfig) -> int:
     """Serves until SIGTERM or SIGINT. The process's exit status."""
-    _spare_the_collector()
+    tune_collector()
     logs.configure("json" if config.log_format == "json" else "human", config.log_level)
     try:
         uvloop.run(_serve(config))
@@ -31,14 +31,6 @@ def run(config: DaemonConfig) -> int:
         print(f"pyswarm: {error.message}", file=sys.stderr)
         return 1
     return 0
-
-
-def _spare_the_collector() -> None:
-    """The store keeps many small objects for long, none of them in cycles: looking at all of them again and again was
-    an eighth of the time of a large scheduling turn."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
 
 
 async def _serve(config: DaemonConfig) -> None:

@@ -69,6 +69,13 @@ def natural(text: str) -> tuple[tuple[str, int], ...]:
 
 
 def familiar(image: str) -> str:
-    """An image's name without the digest it was resolved to."""
-    name, _, _ = image.partition("@")
-    return name
+    """An image's name as people write it: without Docker Hub's address, and without a digest if it has a tag."""
+    name = image.removeprefix("docker.io/").removeprefix("library/")
+    before, _, _ = name.partition("@")
+    return before if ":" in before.rpartition("/")[2] else name
+
+
+def tagged(image: str) -> str:
+    """The familiar name, with the tag `latest` if it has neither a tag nor a digest."""
+    name = image.removeprefix("docker.io/").removeprefix("library/")
+    return name if "@" in name or ":" in name.rpartition("/")[2] else f"{name}:latest"

@@ -15,7 +15,7 @@ def call(name: str, arguments: list[Value]) -> Value:
     """Raises TemplateError if the arguments do not fit."""
     try:
         return FUNCTIONS[name](*arguments)
-    except (TypeError, AttributeError, ValueError) as error:
+    except (TypeError, AttributeError, ValueError, LookupError) as error:
         raise TemplateError(f"error calling {name}: {error}") from None
 
 

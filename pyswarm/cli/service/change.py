@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from pyswarm.cli.json_types import Json
 from pyswarm.cli.options import mapping
 from pyswarm.cli.service.flags import apply_shared
+from pyswarm.cli.words import tagged
 
 T = TypeVar("T")
 
@@ -15,7 +16,7 @@ def change_spec(spec: Json, given: dict[str, Any]) -> None:
     template = spec["TaskTemplate"]
     container = template["ContainerSpec"]
     if given["image"] is not None:
-        container["Image"] = given["image"]
+        container["Image"] = tagged(given["image"])
     if given["arguments"] is not None:
         container["Args"] = given["arguments"]
     _change(container, "Env", given["env_add"], given["env_rm"], env_key)

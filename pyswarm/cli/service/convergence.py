@@ -20,6 +20,7 @@ _MOST_BARS = 20
 _ERROR_WIDTH = 75
 _DEFAULT_MONITOR = 5.0
 _SECOND = 1e9
+_OVERALL = "overall progress"
 _MOVING = ("updating", "rollback_started")
 _PAUSED = {"paused": "service update paused", "rollback_paused": "service rollback paused"}
 
@@ -64,8 +65,10 @@ class Convergence:
         wanted = _wanted(service, places)
         running = sum(place.running for place in places)
         lines = [Line("rollback", message)] if state == "rollback_started" and message else []
+        if "Global" in service["Spec"]["Mode"] and not places:
+            return Report([*lines, Line(_OVERALL, "waiting for new tasks")])
         lines += _lines(places, running, wanted, is_rollback=state.startswith("rollback"))
-        if running != wanted or (not wanted and "Global" in service["Spec"]["Mode"]):
+        if running != wanted:
             self._failed = self._failed or self.converged
             self._converged_at = None
             failure = [Line("verify", "Detected task failure")] if self._failed else []
@@ -133,9 +136,7 @@ def _monitor(service: Json) -> float:
 
 def _lines(places: Sequence[_Place], running: int, wanted: int, is_rollback: bool) -> list[Line]:
     count = f"{running} out of {wanted} tasks"
-    if not places and wanted == 0:
-        count = "waiting for new tasks" if not is_rollback else count
-    lines = [Line("overall progress", f"rolling back update: {count}" if is_rollback else count)]
+    lines = [Line(_OVERALL, f"rolling back update: {count}" if is_rollback else count)]
     if wanted > _MOST_BARS:
         return lines
     for place in places[:wanted]:

@@ -13,6 +13,7 @@ from pyswarm.cli.options import ENV, LABEL, MOUNT, PUBLISH, Choice, mapping
 from pyswarm.cli.service.change import by_key, env_key
 from pyswarm.cli.service.flags import apply_shared, shared_flags
 from pyswarm.cli.service.progress import wait_until_converged
+from pyswarm.cli.words import tagged
 
 _ADJECTIVES = "brave calm clever eager fair gentle happy keen kind lively merry nimble proud quick sharp steady wise"
 _NOUNS = "badger crane falcon ferret finch gecko heron ibex koala lemur lynx marten otter owl puffin raven seal wren"
@@ -43,7 +44,7 @@ def create(client: Client, /, image: str, arguments: tuple[str, ...], **given: A
 
 def service_spec(name: str, image: str, arguments: Sequence[str], given: dict[str, Any]) -> Json:
     """The API's spec of the flags that were `given`. Raises click.ClickException."""
-    container: Json = {"Image": image}
+    container: Json = {"Image": tagged(image)}
     for field, value in (
         ("Args", list(arguments)),
         ("Env", by_key([], given["env"], (), env_key)),
@@ -59,7 +60,7 @@ def service_spec(name: str, image: str, arguments: Sequence[str], given: dict[st
         "Name": name,
         "Labels": mapping(given["label"]),
         "TaskTemplate": template,
-        "Mode": {"Global": {}} if given["mode"] == "global" else {"Replicated": {"Replicas": 1}},
+        "Mode": {"Global": {}} if given["mode"] == "global" else {"Replicated": {}},
     }
     if ports := [port for ports in given["publish"] for port in ports]:
         spec["EndpointSpec"] = {"Mode": "vip", "Ports": ports}

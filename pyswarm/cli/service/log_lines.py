@@ -70,7 +70,7 @@ def parse_since(text: str, now: float) -> str:
     if not text or text.replace(".", "", 1).isdigit():
         return text
     try:
-        return f"{now - parse_duration(text) / _SECOND:.9f}"
+        return f"{max(now - parse_duration(text) / _SECOND, 0):.9f}"
     except InvalidArgument:
         pass
     try:

@@ -1,4 +1,5 @@
 import json
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -83,6 +84,7 @@ def test_a_template_is_rendered_as_go_renders_it(template, text):
         ("{{index .Plugins 9}}", "index out of range: 9"),
         ("{{upper .Count}}", "error calling upper"),
         ("{{upper}}", "error calling upper"),
+        ("{{and}}", "error calling and"),
         ("{{lt .ID 1}}", "error calling lt"),
         ("{{range .ID}}{{end}}", "range can't iterate over n1"),
         ("{{x := 1}}", "unexpected assignment"),
@@ -106,10 +108,8 @@ def test_any_text_is_a_template_or_refused(text):
 
 @given(st.text(alphabet="{}.$ |()\"'`,:=azID1-\\%/*rangeifwthdjso"))
 def test_any_nonsense_between_braces_is_rendered_or_refused(text):
-    try:
-        render(f"{{{{{text}}}}}")
-    except TemplateError as refused:
-        assert refused.message.startswith("template parsing error: ")
+    with suppress(TemplateError):
+        assert isinstance(render(f"{{{{{text}}}}}"), str)
 
 
 values = st.recursive(

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyswarm.cli.words import capitalised, duration_in_words, ellipsis, familiar, go_time, natural, seconds_of
+from pyswarm.cli.words import capitalised, duration_in_words, ellipsis, familiar, go_time, natural, seconds_of, tagged
 
 HOUR = 3600
 DAY = 24 * HOUR
@@ -56,4 +56,8 @@ def test_an_ellipsis_is_never_longer_than_its_limit(text, limit):
 
 def test_states_and_images():
     assert (capitalised("rEADY"), capitalised("")) == ("Ready", "")
-    assert familiar("busybox:1@sha256:abc") == "busybox:1"
+    assert familiar("docker.io/library/busybox:1@sha256:abc") == "busybox:1"
+    assert familiar("host:5000/busybox@sha256:abc") == "host:5000/busybox@sha256:abc"
+    assert tagged("docker.io/library/busybox") == "busybox:latest"
+    assert tagged("host:5000/busybox") == "host:5000/busybox:latest"
+    assert [tagged(image) for image in ("busybox:1", "a/b@sha256:c")] == ["busybox:1", "a/b@sha256:c"]

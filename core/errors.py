@@ -100,7 +100,7 @@ class UnknownOutcome(PyswarmError):
 
     code = "UNKNOWN"
 
-    def __init__(self, message: str = "the leader changed before it confirmed this change; it may have been made") -> None:
+    def __init__(self, message: str = "the leader changed before it confirmed this; it may have been made") -> None:
         super().__init__(message)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from itertools import islice
 
-WIDTH = 32
+WIDTH = 8
 """Sessions that are woken in one turn of the loop."""
 
 

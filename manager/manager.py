@@ -24,6 +24,7 @@ from manager.dispatcher import Dispatcher, DispatcherServicer, Orphans
 from manager.leader import LeaderLoop
 from manager.logbroker import LogBroker
 from manager.orchestrator import (
+    ConstraintEnforcer,
     Controller,
     GlobalOrchestrator,
     Reaper,
@@ -220,6 +221,7 @@ class Manager:
     def _controllers(self) -> Sequence[Controller]:
         return (
             Orphans(),
+            ConstraintEnforcer(),
             ReplicatedOrchestrator(new_id),
             GlobalOrchestrator(new_id),
             UpdateSupervisor(new_id),

@@ -8,8 +8,8 @@ from manager.orchestrator.tasks import in_order, is_live, is_usable, satisfies
 from manager.orchestrator.worklist import Worklist
 from manager.store import Event, EventKind, Transaction
 
-MAX_WRITES = 500
-"""Writes after which a step ends."""
+MAX_LOOKS = 1_000
+"""Tasks after which a step ends."""
 
 
 class ConstraintEnforcer:
@@ -27,17 +27,18 @@ class ConstraintEnforcer:
         for event in events:
             if isinstance(event.object, Node) and event.kind is EventKind.UPDATE:
                 self._nodes.add(event.object.id)
-        begin = tx.mark
+        looks = 0
         while self._nodes:
-            if tx.mark - begin >= MAX_WRITES:
+            if looks >= MAX_LOOKS:
                 return now
-            self._look_at(tx, self._nodes.pop(), now)
+            looks += self._look_at(tx, self._nodes.pop(), now)
         return None
 
-    def _look_at(self, tx: Transaction, node_id: str, now: int) -> None:
+    def _look_at(self, tx: Transaction, node_id: str, now: int) -> int:
+        """Rejects what the node is no longer fit for; how many tasks it has."""
         node = tx.node(node_id)
         if node is None or not is_usable(node):
-            return
+            return 0
         left = node.description.resources if node.description else Resources()
         tasks = [task for task in tx.tasks_of_node(node_id) if is_live(task)]
         for task in in_order(tasks):
@@ -51,6 +52,7 @@ class ConstraintEnforcer:
                 _reject(tx, task, "assigned node no longer has the reserved resources", now)
             else:
                 left = rest
+        return len(tasks)
 
 
 def _is_allowed(tx: Transaction, node: Node, task: Task) -> bool:

@@ -25,6 +25,8 @@ from manager.store import Event, EventKind, Transaction
 
 MAX_WRITES = 500
 """Writes after which a step ends."""
+MAX_LOOKS = 5_000
+"""Slots after which it ends, if services have changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,9 @@ class ReplicatedOrchestrator:
 
     def start(self, tx: Transaction, now: int) -> int | None:
         self._services.extend(service.id for service in tx.services())
+        good = {node.id for node in tx.nodes() if not must_leave(node)}
         for task in tx.tasks():
-            if is_wanted(task) and (is_dead(task) or (task.node_id and must_leave(tx.node(task.node_id)))):
+            if is_wanted(task) and (is_dead(task) or (task.node_id and task.node_id not in good)):
                 self._tasks.add(task.id)
         return now
 
@@ -58,14 +61,14 @@ class ReplicatedOrchestrator:
         for event in events:
             self._observe(tx, event)
         self._tasks.extend(self._alarms.take_due(now))
-        begin = tx.mark
+        begin, looks = tx.mark, 0
         while self._tasks or self._services or self._plans:
-            if tx.mark - begin >= MAX_WRITES:
+            if tx.mark - begin >= MAX_WRITES or looks >= MAX_LOOKS:
                 return now
             if self._tasks:
                 self._look_at(tx, self._tasks.pop(), now)
             elif self._services:
-                self._make_plan(tx, self._services.pop(), now)
+                looks += self._make_plan(tx, self._services.pop(), now)
             else:
                 self._carry_out(tx, begin + MAX_WRITES, now)
         return self._alarms.next
@@ -98,12 +101,12 @@ class ReplicatedOrchestrator:
         elif task.node_id and must_leave(tx.node(task.node_id)):
             replace_task(tx, service, task, self._ids, now)
 
-    def _make_plan(self, tx: Transaction, service_id: str, now: int) -> None:
-        """Compares the slots that there are with those that shall be."""
+    def _make_plan(self, tx: Transaction, service_id: str, now: int) -> int:
+        """Compares the slots that there are with those that shall be; how many there are."""
         self._plans.pop(service_id, None)
         service = tx.service(service_id)
         if service is None or not _is_replicated(service):
-            return
+            return 0
         slots = {int(slot): tasks for slot, tasks in tx.slots(service_id).items()}
         filled = {slot for slot, tasks in slots.items() if _is_filled(tx, service, tasks, now)}
         replicas = 1 if service.spec.replicas is None else service.spec.replicas
@@ -113,6 +116,7 @@ class ReplicatedOrchestrator:
         elif len(filled) < replicas:
             free = (slot for slot in count(1) if slot not in filled)
             self._plans[service_id] = _Plan(missing=deque(islice(free, replicas - len(filled))))
+        return len(slots)
 
     def _carry_out(self, tx: Transaction, limit: int, now: int) -> None:
         """Goes on with the plan that was made first, up to the write numbered `limit`."""

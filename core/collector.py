@@ -2,7 +2,7 @@
 
 import gc
 
-_THRESHOLDS = (4_000, 10, 1_000)
+_THRESHOLDS = (4_000, 5, 2_000)
 
 
 def tune_collector() -> None:

@@ -202,13 +202,15 @@ async def many_replicas(manager: Manager, agents: Fleet, replicas: int) -> dict[
     begin = time.monotonic()
     service = await _create(manager, "many", replicas)
     assigned = await progress.reached(TaskState.ASSIGNED, replicas) - begin
+    until_assigned = _cpu([psutil.Process()]) - own
     running = await progress.reached(TaskState.RUNNING, replicas) - begin
     result = {
         "replicas": replicas,
         "scheduled_s": round(assigned, 2),
+        "scheduled_leader_cpu_s": round(until_assigned, 2),
         "running_s": round(running, 2),
-        "leader_cpu_s": round(_cpu([psutil.Process()]) - own, 2),
-        "agents_cpu_s": round(_cpu(agents) - others, 2),
+        "running_leader_cpu_s": round(_cpu([psutil.Process()]) - own, 2),
+        "running_agents_cpu_s": round(_cpu(agents) - others, 2),
         "longest_hold_ms": watch.stop(),
     }
     progress.close()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from core.model import TaskStatus
 
-MOST = 500
+MOST = 300
 """Statuses that are written at once."""
 
 

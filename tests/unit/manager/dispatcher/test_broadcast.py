@@ -48,7 +48,7 @@ class World:
 
 
 async def test_every_session_is_told_of_a_change_at_once() -> None:
-    world = World(sessions=100)
+    world = World(sessions=3)
     running = asyncio.create_task(world.broadcast.run())
     await world.turns(1)
     world.change()

@@ -13,12 +13,12 @@ async def test_a_single_one_is_woken_in_the_next_turn() -> None:
     assert sleeper.is_set()
 
 
-async def test_a_crowd_is_woken_in_order_and_a_few_in_each_turn() -> None:
+async def test_a_crowd_is_woken_in_order_and_a_few_at_a_time() -> None:
     turnstile, sleepers = Turnstile(), [asyncio.Event() for _ in range(2 * WIDTH + 1)]
     for sleeper in sleepers:
         turnstile.wake(sleeper)
     for woken in (WIDTH, 2 * WIDTH, 2 * WIDTH + 1):
-        await asyncio.sleep(0)
+        await sleepers[woken - 1].wait()
         assert [sleeper.is_set() for sleeper in sleepers] == [True] * woken + [False] * (len(sleepers) - woken)
 
 

@@ -3,15 +3,18 @@
 import http.client
 import json
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar
 from urllib.parse import quote, urlencode
 
-from core.errors import FailedPrecondition
+from core.errors import FailedPrecondition, InvalidArgument, Unavailable
 from pyswarm.cli.errors import ApiError, CannotConnect
 from pyswarm.cli.host import DEFAULT_SOCKET
 from pyswarm.cli.json_types import Json
 
 API_VERSION = "v1.44"
+_CHUNK = 65536
+T = TypeVar("T")
 
 
 class Client:
@@ -47,22 +50,21 @@ class Client:
     def stream(self, path: str, query: Mapping[str, object]) -> Iterator[bytes]:
         """The answer's bytes as they come, until the daemon ends it."""
         response = self._send("GET", path, query, None)
-        while chunk := response.read1(65536):
+        while chunk := self._do(lambda: response.read1(_CHUNK)):
             yield chunk
 
     def _call(self, method: str, path: str, query: Mapping[str, object] | None, body: Json, parse: bool) -> Json:
-        data = self._send(method, path, query, body).read()
+        data = self._do(self._send(method, path, query, body).read)
         return json.loads(data, parse_float=_number) if parse and data else None
 
     def _send(self, method: str, path: str, query: Mapping[str, object] | None, body: Json) -> http.client.HTTPResponse:
-        target = f"/{self._version}{quote(path)}"
+        target = f"/{self._version}{path}"
         if query:
             target += "?" + urlencode({key: _parameter(value) for key, value in query.items()})
         connection = _UnixConnection(self.socket_path)
         headers = {"Content-Type": "application/json"} if body is not None else {}
         try:
-            connection.request(method, target, json.dumps(body) if body is not None else None, headers)
-            response = connection.getresponse()
+            connection.connect()
         except (FileNotFoundError, ConnectionRefusedError):
             raise CannotConnect(
                 f"Cannot connect to the pyswarm daemon at {self.host}. Is the pyswarm daemon running?"
@@ -71,11 +73,28 @@ class Client:
             raise FailedPrecondition(
                 f"permission denied on {self.host}: run this as root, or as a member of the socket's group"
             ) from None
-        except (OSError, http.client.HTTPException) as error:
-            raise FailedPrecondition(f"the daemon at {self.host} broke off the call: {error!r}") from None
+        except OSError as error:
+            raise FailedPrecondition(f"cannot use host {self.host!r}: {error.strerror or error}") from None
+        data = json.dumps(body) if body is not None else None
+        self._do(lambda: connection.request(method, target, data, headers))
+        response = self._do(connection.getresponse)
         if response.status >= 400:
-            raise ApiError(response.status, _message(response.read()))
+            raise ApiError(response.status, _message(self._do(response.read)))
         return response
+
+    def _do(self, step: Callable[[], T]) -> T:
+        """Does a step of a call. Raises Unavailable if the daemon ends in the middle of it."""
+        try:
+            return step()
+        except (OSError, http.client.HTTPException) as error:
+            raise Unavailable(f"the daemon at {self.host} broke off the call: {error!r}") from None
+
+
+def path_to(collection: str, reference: str) -> str:
+    """The path of one object of `/services`, `/nodes` or `/tasks`. Raises InvalidArgument for what names none."""
+    if reference in ("", ".", ".."):
+        raise InvalidArgument(f"{reference!r} is no name and no id")
+    return f"{collection}/{quote(reference, safe='')}"
 
 
 class _UnixConnection(http.client.HTTPConnection):

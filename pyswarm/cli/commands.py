@@ -100,13 +100,18 @@ def command(name: str, help: str, **attributes: Any) -> Callable[[Callable[..., 
     return click.command(name, cls=Command, help=help, **attributes)
 
 
-def for_each(things: Sequence[str], act: Callable[[str], None]) -> None:
-    """Does `act` for every one, going on after an error; the errors are raised together at the end."""
+def for_each(things: Sequence[str], act: Callable[[str], None]) -> list[str]:
+    """Does `act` for every one, going on after an error. Returns what there is to say of the errors."""
     errors: list[str] = []
     for thing in things:
         try:
             act(thing)
         except (ApiError, click.ClickException) as error:
             errors.append(error.message)
+    return errors
+
+
+def fail_if(errors: Sequence[str]) -> None:
+    """Raises click.ClickException with all of them, if there are any."""
     if errors:
         raise click.ClickException("\n".join(errors))

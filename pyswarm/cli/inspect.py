@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import click
 
-from pyswarm.cli.commands import for_each
+from pyswarm.cli.commands import fail_if, for_each
 from pyswarm.cli.json_types import Json
 from pyswarm.cli.output import print_inspected
 
@@ -21,15 +21,10 @@ def inspect_each(
     if pretty is not None and template:
         raise click.ClickException("--format is incompatible with human friendly format")
     found: list[Json] = []
-    failure = None
-    try:
-        for_each(references, lambda reference: found.append(get(reference)))
-    except click.ClickException as error:
-        failure = error
+    errors = for_each(references, lambda reference: found.append(get(reference)))
     if pretty is not None:
         for item in found:
             click.echo("\n".join(pretty(item)))
     else:
         print_inspected(found, template)
-    if failure is not None:
-        raise failure
+    fail_if(errors)

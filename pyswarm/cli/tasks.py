@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 
-from pyswarm.cli.client import Client
+from pyswarm.cli.client import Client, path_to
 from pyswarm.cli.errors import ApiError
 from pyswarm.cli.gotemplate import Row
 from pyswarm.cli.json_types import Json
@@ -54,7 +54,7 @@ class Names:
             return identifier
         if identifier not in self._known:
             try:
-                self._known[identifier] = str(name_of(self._client.get(f"{collection}/{identifier}")))
+                self._known[identifier] = str(name_of(self._client.get(path_to(collection, identifier))))
             except (ApiError, KeyError):
                 self._known[identifier] = identifier
         return self._known[identifier]

@@ -1,5 +1,7 @@
 """Our command where a cluster begins and ends: init, join, leave, tokens, and no daemon at all."""
 
+import asyncio
+
 import pytest
 
 from core.model import Availability
@@ -100,7 +102,30 @@ async def test_without_a_daemon_the_message_names_its_socket(tmp_path, host):
     assert (refused.exit, refused.stdout, refused.stderr) == (1, "", message)
 
 
+async def test_a_daemon_that_breaks_off_is_named(tmp_path):
+    async def hang_up(reader, writer):
+        await reader.readline()
+        writer.close()
+
+    server = await asyncio.start_unix_server(hang_up, tmp_path / "broken.sock")
+    async with server:
+        refused = await PyswarmCli(tmp_path / "broken.sock").run("service", "ls")
+    assert refused.exit == 1
+    assert refused.stderr.startswith(f"the daemon at unix://{tmp_path}/broken.sock broke off the call: ")
+
+
+@pytest.mark.parametrize("reference", ["", "..", "../info", "a/b"])
+async def test_a_reference_is_never_read_as_another_path(pyswarm, reference):
+    await pyswarm("init")
+    refused = await pyswarm.run("service", "inspect", reference)
+    assert refused.exit == 1
+    assert reference in refused.stderr
+
+
 async def test_a_host_that_is_no_socket_is_refused_with_what_to_write(pyswarm):
     refused = await pyswarm.run("-H", "tcp://10.0.0.1:2375", "service", "ls")
     assert refused.exit == 1
     assert "write it like unix:///run/pyswarm/pyswarm.sock" in refused.stderr
+    for path in ("/etc/passwd/x", f"/{'x' * 200}"):
+        refused = await pyswarm.run("-H", f"unix://{path}", "service", "ls")
+        assert (refused.exit, refused.stderr.startswith("cannot use host ")) == (1, True)

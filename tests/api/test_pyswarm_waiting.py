@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from core.errors import Unavailable
 from core.model import LogLine
 from tests.support.docker_cli import DockerCli
 from tests.support.fake_node import FakeNode
@@ -102,6 +103,20 @@ async def test_an_interrupt_ends_a_log_that_is_followed(pyswarm, cluster):
         terminal.press(b"\x03")
         assert await terminal.ended() == 130
     assert "Traceback" not in terminal.text
+
+
+async def test_a_log_that_fails_on_its_way_is_an_error(pyswarm, cluster):
+    await pyswarm("service", "create", "-d", "--name", "web", "busybox")
+    (task,) = cluster.tasks.values()
+
+    async def fail(service_ids, task_ids, options):
+        yield LogLine(task.service_id, task.node_id, task.id, START, False, b"hello\n")
+        raise Unavailable("the node went away")
+
+    cluster.logs = fail
+    read = await pyswarm.run("service", "logs", "web")
+    assert (read.exit, read.stderr) == (1, "Error grabbing logs: the node went away\n")
+    assert read.lines == [f"web.1.{task.id[:12]}@vm | hello"]
 
 
 async def test_a_service_that_goes_while_it_is_waited_for_is_an_error(pyswarm, cluster):

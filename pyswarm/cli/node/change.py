@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import click
 
-from pyswarm.cli.client import Client
-from pyswarm.cli.commands import command, for_each
+from pyswarm.cli.client import Client, path_to
+from pyswarm.cli.commands import command, fail_if, for_each
 from pyswarm.cli.completion import complete_nodes
 from pyswarm.cli.json_types import Json
 from pyswarm.cli.node.reference import nodes_argument, resolve
@@ -72,10 +72,10 @@ def demote(client: Client, references: tuple[str, ...]) -> None:
 @click.pass_obj
 def remove(client: Client, references: tuple[str, ...], force: bool) -> None:
     def delete(reference: str) -> None:
-        client.delete(f"/nodes/{resolve(client, reference)}", {"force": force})
+        client.delete(path_to("/nodes", resolve(client, reference)), {"force": force})
         click.echo(reference)
 
-    for_each(references, delete)
+    fail_if(for_each(references, delete))
 
 
 def _set_role(client: Client, reference: str, role: str) -> bool:
@@ -92,7 +92,7 @@ def _set_role(client: Client, reference: str, role: str) -> bool:
 
 
 def _change(client: Client, reference: str, change: Callable[[Json], bool]) -> bool:
-    found = client.get(f"/nodes/{resolve(client, reference)}")
+    found = client.get(path_to("/nodes", resolve(client, reference)))
     if not change(found):
         return False
     client.post(f"/nodes/{found['ID']}/update", found["Spec"], {"version": found["Version"]["Index"]})

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import click
 
 from core.units import format_size
-from pyswarm.cli.client import Client
+from pyswarm.cli.client import Client, path_to
 from pyswarm.cli.commands import command
 from pyswarm.cli.completion import complete_nodes
 from pyswarm.cli.inspect import inspect_each
@@ -22,7 +22,7 @@ from pyswarm.cli.words import capitalised, go_time
 @click.pass_obj
 def inspect(client: Client, references: tuple[str, ...], pretty: bool, template: str) -> None:
     def get(reference: str) -> Json:
-        return client.get(f"/nodes/{resolve(client, reference)}")
+        return client.get(path_to("/nodes", resolve(client, reference)))
 
     inspect_each(references, get, template, pretty_node if pretty else None)
 

@@ -2,8 +2,8 @@
 
 import click
 
-from pyswarm.cli.client import Client
-from pyswarm.cli.commands import command, for_each
+from pyswarm.cli.client import Client, path_to
+from pyswarm.cli.commands import command, fail_if, for_each
 from pyswarm.cli.completion import complete_nodes
 from pyswarm.cli.gotemplate import Row
 from pyswarm.cli.json_types import Json
@@ -73,20 +73,15 @@ def ps(
     quiet: bool,
 ) -> None:
     tasks: list[Json] = []
-    failure = None
 
     def add(reference: str) -> None:
-        node_id = client.get(f"/nodes/{resolve(client, reference)}")["ID"]
+        node_id = client.get(path_to("/nodes", resolve(client, reference)))["ID"]
         tasks.extend(client.get("/tasks", {"filters": {**filters_of(filters), "node": {node_id: True}}}))
 
-    try:
-        for_each(references or ("self",), add)
-    except click.ClickException as error:
-        failure = error
-    if tasks or failure is None:
+    errors = for_each(references or ("self",), add)
+    if tasks or not errors:
         print_tasks(tasks, Names(client, not no_resolve), template, quiet, no_trunc)
-    if failure is not None:
-        raise failure
+    fail_if(errors)
 
 
 def _row(found: Json, swarm: Json) -> Row:

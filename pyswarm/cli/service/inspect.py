@@ -4,7 +4,7 @@ import time
 
 import click
 
-from pyswarm.cli.client import Client
+from pyswarm.cli.client import Client, path_to
 from pyswarm.cli.commands import command
 from pyswarm.cli.errors import NOT_FOUND, ApiError
 from pyswarm.cli.inspect import inspect_each
@@ -22,7 +22,7 @@ from pyswarm.cli.service.pretty import pretty_service
 def inspect(client: Client, services: tuple[str, ...], pretty: bool, template: str) -> None:
     def get(reference: str) -> Json:
         try:
-            return client.get(f"/services/{reference}", {"insertDefaults": True})
+            return client.get(path_to("/services", reference), {"insertDefaults": True})
         except ApiError as error:
             if error.status != NOT_FOUND:
                 raise

@@ -6,11 +6,10 @@ from typing import Any
 
 import click
 
-from pyswarm.cli.client import Client
+from pyswarm.cli.client import Client, path_to
 from pyswarm.cli.commands import command
 from pyswarm.cli.completion import complete_services
 from pyswarm.cli.errors import NOT_FOUND, ApiError
-from pyswarm.cli.json_types import Json
 from pyswarm.cli.options import no_resolve_option, no_trunc_option
 from pyswarm.cli.service.log_lines import Details, Frames, LogLine, parse_since, split
 from pyswarm.cli.tasks import Names
@@ -52,18 +51,17 @@ def logs(client: Client, /, target: str, **given: Any) -> None:
 
 def _find(client: Client, target: str) -> tuple[str, int]:
     """The service or task's path, and the highest number of a slot."""
-    found: list[Json] = []
     for collection in ("/services", "/tasks"):
+        path = path_to(collection, target)
         try:
-            found.append(client.get(f"{collection}/{target}"))
+            found = client.get(path)
         except ApiError as error:
             if error.status != NOT_FOUND:
                 raise
             continue
         if collection == "/tasks":
-            return f"/tasks/{target}", found[0].get("Slot", 0)
-        replicated = found[0]["Spec"]["Mode"].get("Replicated") or {}
-        return f"/services/{target}", replicated.get("Replicas", 0)
+            return path, found.get("Slot", 0)
+        return path, (found["Spec"]["Mode"].get("Replicated") or {}).get("Replicas", 0)
     raise click.ClickException(f"no such task or service: {target}")
 
 
@@ -85,6 +83,9 @@ class _Prefix:
 
     def put_before(self, line: LogLine) -> bytes:
         details = Details.of(line.details)
+        if not details.task_id:
+            # What the daemon itself says when it cannot go on comes without a task.
+            raise click.ClickException(f"{line.details} {line.text.decode(errors='replace').strip()}")
         if details.task_id not in self._known:
             self._known[details.task_id] = self._format(details)
         stamp = f"{line.timestamp} " if line.timestamp else ""
@@ -101,7 +102,7 @@ class _Prefix:
     def _slot(self, task_id: str) -> int:
         """0 for a task of a global service, and for one that is gone."""
         try:
-            return int(self._client.get(f"/tasks/{task_id}").get("Slot", 0))
+            return int(self._client.get(path_to("/tasks", task_id)).get("Slot", 0))
         except ApiError as error:
             if error.status != NOT_FOUND:
                 raise

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import click
 
-from pyswarm.cli.client import Client
+from pyswarm.cli.client import Client, path_to
 from pyswarm.cli.service.convergence import STATES, Convergence, Line, Report
 
 _POLL_SECONDS = 0.2
@@ -86,7 +86,7 @@ def wait_until_converged(client: Client, reference: str, quiet: bool = False) ->
 
 
 def _look(client: Client, reference: str, convergence: Convergence) -> Report:
-    service = client.get(f"/services/{reference}", {"insertDefaults": False})
+    service = client.get(path_to("/services", reference), {"insertDefaults": False})
     filters = {"service": {service["ID"]: True}, "_up-to-date": {"true": True}}
     tasks = client.get("/tasks", {"filters": filters})
     return convergence.look(service, tasks, client.get("/nodes"), time.monotonic())

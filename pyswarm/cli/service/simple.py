@@ -2,8 +2,8 @@
 
 import click
 
-from pyswarm.cli.client import Client
-from pyswarm.cli.commands import command, for_each
+from pyswarm.cli.client import Client, path_to
+from pyswarm.cli.commands import command, fail_if, for_each
 from pyswarm.cli.completion import complete_scale
 from pyswarm.cli.errors import ApiError
 from pyswarm.cli.service.flags import detach_option, quiet_progress_option, service_argument, services_argument
@@ -30,17 +30,10 @@ def scale(client: Client, targets: tuple[str, ...], detach: bool) -> None:
         click.echo(f"{name} scaled to {int(count)}")
         scaled.append(name)
 
-    def wait(name: str) -> None:
-        wait_until_converged(client, name)
-
-    errors: list[str] = []
-    for step, things in ((scale_one, targets), (wait, () if detach else scaled)):
-        try:
-            for_each(things, step)
-        except click.ClickException as error:
-            errors.append(error.message)
-    if errors:
-        raise click.ClickException("\n".join(errors))
+    errors = for_each(targets, scale_one)
+    if not detach:
+        errors += for_each(scaled, lambda name: wait_until_converged(client, name))
+    fail_if(errors)
 
 
 def _scale(client: Client, name: str, count: str) -> None:
@@ -48,7 +41,7 @@ def _scale(client: Client, name: str, count: str) -> None:
     if not (count.isascii() and count.isdigit()):
         raise click.ClickException(f"{name}: invalid replicas value {count}: write it like {name}=3")
     try:
-        current = client.get(f"/services/{name}", {"insertDefaults": False})
+        current = client.get(path_to("/services", name), {"insertDefaults": False})
         if "Replicated" not in current["Spec"]["Mode"]:
             raise click.ClickException(f"{name}: scale can only be used with replicated or replicated-job mode")
         current["Spec"]["Mode"]["Replicated"] = {"Replicas": int(count)}
@@ -63,7 +56,7 @@ def _scale(client: Client, name: str, count: str) -> None:
 @quiet_progress_option
 @click.pass_obj
 def rollback(client: Client, service: str, detach: bool, quiet: bool) -> None:
-    current = client.get(f"/services/{service}", {"insertDefaults": False})
+    current = client.get(path_to("/services", service), {"insertDefaults": False})
     send_update(client, current, rollback=True)
     click.echo(service)
     if not detach:
@@ -75,7 +68,7 @@ def rollback(client: Client, service: str, detach: bool, quiet: bool) -> None:
 @click.pass_obj
 def remove(client: Client, services: tuple[str, ...]) -> None:
     def delete(service: str) -> None:
-        client.delete(f"/services/{service}")
+        client.delete(path_to("/services", service))
         click.echo(service)
 
-    for_each(services, delete)
+    fail_if(for_each(services, delete))

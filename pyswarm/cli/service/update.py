@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from pyswarm.cli.client import Client
+from pyswarm.cli.client import Client, path_to
 from pyswarm.cli.commands import command
 from pyswarm.cli.options import COMMAND, ENV, LABEL, MOUNT, PUBLISH
 from pyswarm.cli.service.change import change_spec
@@ -43,7 +43,7 @@ def _list_flags(name: str, what: str, remove_by: str, add: Any, remove: Any = No
 def update(client: Client, /, service: str, **given: Any) -> None:
     if given["rollback"] and any(value for flag, value in given.items() if flag not in _WITH_ROLLBACK):
         raise click.ClickException("other flags may not be combined with --rollback")
-    current = client.get(f"/services/{service}", {"insertDefaults": False})
+    current = client.get(path_to("/services", service), {"insertDefaults": False})
     change_spec(current["Spec"], given)
     send_update(client, current, rollback=given["rollback"])
     click.echo(service)

@@ -4,6 +4,7 @@
 """
 
 import argparse
+import json
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -215,10 +216,13 @@ def main() -> None:
             target = kind(lab)
             for name in options.only or MEASURES:
                 say(f"{target.name}: {name}")
+                begin = time.monotonic()
                 try:
-                    results.setdefault(name, {})[target.name] = MEASURES[name](target)
+                    found = MEASURES[name](target)
                 except (PyswarmError, TimeoutError) as error:
-                    results.setdefault(name, {})[target.name] = {"failed": str(error)}
+                    found = {"failed": str(error)}
+                results.setdefault(name, {})[target.name] = found
+                say(f"  {json.dumps(found)}  ({time.monotonic() - begin:.0f} s)")
         finally:
             lab.down()
     publish("cluster", results)

@@ -25,12 +25,11 @@ class IngressBroadcast:
 
     def changed(self) -> None:
         """The table has a new version."""
-        self._message = None
         self._changed.set()
 
     def message(self) -> pb.DispatcherMessage:
-        """The newest state."""
-        if self._message is None:
+        """The newest state: for a session that begins."""
+        if self._message is None or self._message.ingress.version != self._table.version:
             self._message = pb.DispatcherMessage(ingress=encode(self._table.state()))
         return self._message
 
@@ -39,6 +38,7 @@ class IngressBroadcast:
         while True:
             await self._changed.wait()
             self._changed.clear()
+            message = self.message()
             for session in self._sessions.values():
-                session.ingress_changed()
-            await asyncio.sleep(len(self._sessions) * self.message().ByteSize() / _BYTES_PER_SECOND)
+                session.follow(message)
+            await asyncio.sleep(len(self._sessions) * message.ByteSize() / _BYTES_PER_SECOND)

@@ -126,6 +126,7 @@ class Reign:
         self._close(node_id, Unavailable(f"node {node_id} has opened another session"))
         self._sessions[node_id] = session
         session.tell(session_info(self._cluster, node))
+        session.follow(self._broadcast.message())
         if self.liveness.is_suspect(node_id):
             self.liveness.trust(node_id)
             self._on_suspicion()
@@ -157,9 +158,6 @@ class Reign:
 
     def next_assignments(self, session: AgentSession) -> pb.Assignments | None:
         return session.assignments.next(self._store, self._is_released)
-
-    def ingress_message(self) -> pb.DispatcherMessage:
-        return self._broadcast.message()
 
     def _close(self, node_id: str, error: PyswarmError) -> None:
         session = self._sessions.pop(node_id, None)

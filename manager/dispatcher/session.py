@@ -17,8 +17,6 @@ class Source(Protocol):
 
     def next_assignments(self, session: "AgentSession") -> pb.Assignments | None: ...
 
-    def ingress_message(self) -> pb.DispatcherMessage: ...
-
 
 class AgentSession:
     """From registration until the stream ends. Everything is called on the loop."""
@@ -38,7 +36,7 @@ class AgentSession:
         self._told: pb.SessionInfo | None = None
         self._ack: int | None = None
         self._assignments_due = True
-        self._ingress_due = True
+        self._ingress: pb.DispatcherMessage | None = None
         self._ingress_version = -1
         """The last one sent."""
         self._logs: dict[str, pb.LogSubscription] = {}
@@ -56,9 +54,11 @@ class AgentSession:
         self._assignments_due = True
         self._wake()
 
-    def ingress_changed(self) -> None:
-        self._ingress_due = True
-        self._wake()
+    def follow(self, ingress: pb.DispatcherMessage) -> None:
+        """The node shall follow this ingress state, instead of one that is not sent yet."""
+        if ingress.ingress.version > self._ingress_version:
+            self._ingress = ingress
+            self._wake()
 
     def ack(self, sequence: int) -> None:
         """The agent's status reports up to `sequence` are committed."""
@@ -118,12 +118,10 @@ class AgentSession:
             assignments = source.next_assignments(self)
             if assignments is not None:
                 yield pb.DispatcherMessage(assignments=assignments)
-        if self._ingress_due:
-            self._ingress_due = False
-            ingress = source.ingress_message()
-            if ingress.ingress.version != self._ingress_version:
-                self._ingress_version = ingress.ingress.version
-                yield ingress
+        if self._ingress is not None:
+            ingress, self._ingress = self._ingress, None
+            self._ingress_version = ingress.ingress.version
+            yield ingress
         logs, self._logs = self._logs, {}
         for subscription in logs.values():
             if not subscription.close:

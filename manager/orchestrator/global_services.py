@@ -22,7 +22,7 @@ from manager.orchestrator.tasks import (
 from manager.orchestrator.worklist import Alarms, Worklist
 from manager.store import Event, EventKind, Transaction
 
-MAX_WRITES = 300
+MAX_WRITES = 400
 """Writes after which a step ends."""
 
 

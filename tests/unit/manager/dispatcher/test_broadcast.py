@@ -15,14 +15,14 @@ from proto import dispatcher_pb2 as pb
 
 
 class Watched(AgentSession):
-    """Counts how often it was told that there is something new."""
+    """Counts how often it was given something new."""
 
     def __init__(self, node_id: str) -> None:
         super().__init__(f"session of {node_id}", node_id, Role.WORKER, Turnstile())
         self.told = 0
 
-    def ingress_changed(self) -> None:
-        super().ingress_changed()
+    def follow(self, ingress: pb.DispatcherMessage) -> None:
+        super().follow(ingress)
         self.told += 1
 
 
@@ -69,28 +69,31 @@ async def test_changes_that_follow_closely_go_out_as_one(monkeypatch: pytest.Mon
         await world.turns(5)
     assert world.told() == {1}, "it rests"
     running.cancel()
-    assert world.broadcast.message().ingress.version == world.table.version, "whoever asks gets the newest"
+    assert world.broadcast.message().ingress.version == world.table.version, "a new session begins with the newest"
 
 
-async def test_no_session_is_sent_a_version_twice() -> None:
+async def test_a_session_is_sent_each_version_once_and_never_an_older_one() -> None:
     world = World()
     session = world.sessions["n0"]
-    source = Source(world.broadcast)
-    sent = [message.ingress.version for message in session._next_messages(source) if message.HasField("ingress")]
-    session.ingress_changed()
-    sent += [message.ingress.version for message in session._next_messages(source) if message.HasField("ingress")]
+    first = world.broadcast.message()
+    session.follow(first)
+    assert sent(session) == [1]
+    session.follow(first)
+    assert sent(session) == []
     world.change()
-    session.ingress_changed()
-    sent += [message.ingress.version for message in session._next_messages(source) if message.HasField("ingress")]
-    assert sent == [1, 2]
+    session.follow(world.broadcast.message())
+    world.change()
+    session.follow(world.broadcast.message())
+    assert sent(session) == [3], "what was not written yet is replaced"
+    session.follow(first)
+    assert sent(session) == []
 
 
-class Source:
-    def __init__(self, ingress: IngressBroadcast) -> None:
-        self._ingress = ingress
+def sent(session: AgentSession) -> list[int]:
+    messages = session._next_messages(NoAssignments())
+    return [message.ingress.version for message in messages if message.HasField("ingress")]
 
+
+class NoAssignments:
     def next_assignments(self, session: AgentSession) -> pb.Assignments | None:
         return None
-
-    def ingress_message(self) -> pb.DispatcherMessage:
-        return self._ingress.message()

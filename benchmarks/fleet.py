@@ -28,9 +28,11 @@ from core.ids import new_id
 from core.logs import configure
 from core.model import (
     ContainerSpec,
+    EndpointSpec,
     Node,
     NodeSpec,
     NodeState,
+    PortConfig,
     Role,
     Service,
     ServiceSpec,
@@ -171,8 +173,10 @@ def _ready(manager: Manager) -> int:
     return sum(node.status.state is NodeState.READY for node in manager.store.nodes())
 
 
-async def _create(manager: Manager, name: str, replicas: int) -> Service:
-    spec = ServiceSpec(name, task=TaskSpec(container=ContainerSpec(image="fake")), replicas=replicas)
+async def _create(manager: Manager, name: str, replicas: int, published: bool = False) -> Service:
+    endpoint = EndpointSpec(ports=(PortConfig(target_port=80),)) if published else None
+    task = TaskSpec(container=ContainerSpec(image="fake"))
+    spec = ServiceSpec(name, task=task, replicas=replicas, endpoint=endpoint)
     return await manager.control.create_service(spec, secrets.token_bytes(16))
 
 
@@ -195,12 +199,15 @@ async def one_replica(manager: Manager, agents: Fleet) -> dict[str, Any]:
     return {"assigned_ms": summary(assigned), "running_ms": summary(running)}
 
 
-async def many_replicas(manager: Manager, agents: Fleet, replicas: int) -> dict[str, Any]:
-    """Seconds until all replicas of one new service have a node, and until all run; then until all are gone."""
+async def many_replicas(manager: Manager, agents: Fleet, replicas: int, published: bool = False) -> dict[str, Any]:
+    """Seconds until all replicas of one new service have a node, and until all run; then until all are gone.
+
+    If they are published every node is told of every replica, and each is drained before it stops.
+    """
     watch, progress = LoopWatch(), Progress(manager)
     own, others = _cpu([psutil.Process()]), _cpu(agents)
     begin = time.monotonic()
-    service = await _create(manager, "many", replicas)
+    service = await _create(manager, "many", replicas, published)
     assigned = await progress.reached(TaskState.ASSIGNED, replicas) - begin
     until_assigned = _cpu([psutil.Process()]) - own
     running = await progress.reached(TaskState.RUNNING, replicas) - begin
@@ -242,6 +249,7 @@ async def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "one_replica": one_replica,
         "idle": idle,
         "many_replicas": partial(many_replicas, replicas=arguments.replicas),
+        "published_replicas": partial(many_replicas, replicas=arguments.replicas // 100, published=True),
     }
     async with leader(arguments.agents) as (manager, authority, node_ids):
         begin = time.monotonic()
@@ -265,7 +273,7 @@ def main() -> None:
     parser.add_argument("--replicas", type=int, default=10_000)
     parser.add_argument("--processes", type=int, default=1, help="that share the agents")
     parser.add_argument("--within", action="store_true", help="agents and manager in one process, without a network")
-    parser.add_argument("--only", action="append", help="one_replica, idle or many_replicas")
+    parser.add_argument("--only", action="append", help="the name of a result")
     arguments = parser.parse_args()
     configure(level="error")
     tune_collector()

@@ -3,6 +3,7 @@
 from core.errors import FailedPrecondition, PyswarmError
 
 NOT_FOUND = 404
+UNAVAILABLE = 503
 
 
 class ApiError(PyswarmError):

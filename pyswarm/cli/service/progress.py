@@ -9,9 +9,11 @@ from typing import Protocol
 import click
 
 from pyswarm.cli.client import Client, path_to
+from pyswarm.cli.errors import UNAVAILABLE, ApiError
 from pyswarm.cli.service.convergence import STATES, Convergence, Line, Report
 
 _POLL_SECONDS = 0.2
+_LEADERLESS_SECONDS = 30.0
 _BAR = 50
 _UP, _CLEAR_DOWN = "\x1b[{}A", "\x1b[J"
 
@@ -86,6 +88,18 @@ def wait_until_converged(client: Client, reference: str, quiet: bool = False) ->
 
 
 def _look(client: Client, reference: str, convergence: Convergence) -> Report:
+    """Looks again if there is no leader to answer: the cluster chooses one while the user waits."""
+    patience = time.monotonic() + _LEADERLESS_SECONDS
+    while True:
+        try:
+            return _look_once(client, reference, convergence)
+        except ApiError as error:
+            if error.status != UNAVAILABLE or time.monotonic() > patience:
+                raise
+        time.sleep(_POLL_SECONDS)
+
+
+def _look_once(client: Client, reference: str, convergence: Convergence) -> Report:
     service = client.get(path_to("/services", reference), {"insertDefaults": False})
     filters = {"service": {service["ID"]: True}, "_up-to-date": {"true": True}}
     tasks = client.get("/tasks", {"filters": filters})

@@ -11,7 +11,7 @@ from manager.orchestrator.controller import Controller
 from manager.replicator import Replicator
 from manager.store import Commit, Event, Store, Transaction
 
-_MOST_WRITES = 800
+_MOST_WRITES = 400
 """Writes after which a turn ends: no turn holds the loop for long, no log entry is large."""
 _SHORTEST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0

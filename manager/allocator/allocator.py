@@ -9,7 +9,7 @@ from core.model import Endpoint, Service, Task, TaskState, TaskStatus
 from manager.allocator.ports import PortTable
 from manager.store import Event, EventKind, Transaction
 
-MAX_WRITES = 400
+MAX_WRITES = 200
 """Objects that one step changes."""
 
 

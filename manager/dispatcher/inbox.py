@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from core.model import TaskStatus
 
-MOST = 300
+MOST = 200
 """Statuses that are written at once."""
 
 

@@ -8,7 +8,7 @@ from core.model import Node, NodeState, Task, TaskState
 from manager.store import Event, EventKind, Transaction
 
 LIMIT = 24 * 3600 * SECOND
-MAX_WRITES = 300
+MAX_WRITES = 200
 
 
 class Orphans:

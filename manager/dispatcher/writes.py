@@ -9,7 +9,7 @@ from core.errors import PyswarmError, Unavailable
 from manager.replicator import Replicator
 from manager.store import Transaction
 
-MAX_SIZE = 160 << 10
+MAX_SIZE = 96 << 10
 """Bytes of one update, estimated: an entry, which others may share, must stay below the log's limit."""
 OBJECT_SIZE = 512
 """Bytes of a task or a node without its longer parts."""

@@ -9,7 +9,7 @@ from manager.orchestrator.tasks import in_order, is_dead, is_wanted, neighbours,
 from manager.orchestrator.worklist import Worklist
 from manager.store import Event, EventKind, Transaction
 
-MAX_WRITES = 400
+MAX_WRITES = 200
 """Writes after which a step ends."""
 
 

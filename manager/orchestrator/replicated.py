@@ -23,7 +23,7 @@ from manager.orchestrator.tasks import (
 from manager.orchestrator.worklist import Alarms, Worklist
 from manager.store import Event, EventKind, Transaction
 
-MAX_WRITES = 400
+MAX_WRITES = 200
 """Writes after which a step ends."""
 MAX_LOOKS = 5_000
 """Slots after which it ends, if services have changed."""

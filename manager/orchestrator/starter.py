@@ -9,7 +9,7 @@ from manager.orchestrator.tasks import is_dead, neighbours
 from manager.orchestrator.worklist import Alarms, Worklist
 from manager.store import Event, EventKind, Transaction
 
-MAX_WRITES = 400
+MAX_WRITES = 200
 
 
 class Starter:

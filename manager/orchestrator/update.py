@@ -11,7 +11,7 @@ from manager.orchestrator.tasks import in_order, is_live, is_usable, spec_change
 from manager.orchestrator.worklist import Worklist
 from manager.store import Event, EventKind, Slot, Transaction, slot_of
 
-MAX_WRITES = 400
+MAX_WRITES = 200
 """Writes after which a step ends."""
 MAX_LOOKS = 1_000
 """Slots that one step goes through when services have changed."""

@@ -19,7 +19,7 @@ from manager.scheduler.requirements import RequirementsCache
 from manager.scheduler.spread import spread
 from manager.store import Event, EventKind, Transaction
 
-MAX_TASKS = 400
+MAX_TASKS = 200
 """Tasks that one step changes or looks at."""
 SUSPECT_RETRY = SECOND
 

@@ -130,6 +130,8 @@ def test_bad_input_is_refused_and_changes_nothing(web: Cluster, flags: tuple[str
 
 
 def test_containers_and_traffic_survive_the_death_of_every_daemon(web: Cluster) -> None:
+    # Those of services that earlier tests removed have a stop grace.
+    wait_for("web's containers alone", lambda: sum(len(web.containers(host.name)) for host in web.hosts) == 3)
     before = {host.name: web.containers(host.name) for host in web.hosts}
     for host in web.hosts:
         os.kill(web.daemon(host.name), signal.SIGKILL)

@@ -113,7 +113,8 @@ class Target:
 
     def remove(self, api: Client, service: str) -> None:
         api.delete(f"/services/{service}")
-        self.wait(lambda: not self.tasks(api, service))
+        # A filter by a service that is gone is an error.
+        self.wait(lambda: all(task["ServiceID"] != service for task in api.get("/tasks")))
 
     def wait(self, condition: Callable[[], Any], pause: float = 0.01) -> Any:
         end = time.monotonic() + PATIENCE

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import grpc
 
-from core.clock import Clock, WallClock
+from core.clock import MILLISECOND, SECOND, Clock, WallClock
 from core.errors import PyswarmError, Unavailable
 from core.ids import new_id
 from core.logs import logger
@@ -41,12 +41,16 @@ from proto.ca_pb2_grpc import add_NodeCAServicer_to_server
 from proto.control_pb2_grpc import add_ControlServicer_to_server
 from proto.dispatcher_pb2_grpc import add_DispatcherServicer_to_server
 from proto.raft_pb2_grpc import add_RaftServicer_to_server
-from raft import Leadership, Member, open_member
+from raft import Leadership, Member, Timing, open_member
 
 _BOOTSTRAP_OFFSET = 1
 _LEAD_SECONDS = 30.0
 _ANNOUNCE_RETRY = 1.0
 _STOP_GRACE = 0.5
+
+TIMING = Timing(election_min=1000 * MILLISECOND, election_max=1800 * MILLISECOND, check_quorum=3 * SECOND)
+"""Longer than the log's own defaults: a manager shares its machine with an engine. While five engines start 50 containers
+on two cores, a process waits for its turn or its disk for half a second, and the defaults changed leaders eight times."""
 
 log = logger("manager")
 
@@ -77,7 +81,9 @@ class Manager:
         self.store = Store()
         self._config = config
         self._credentials = credentials
-        self._raft = open_member(config.folder, config.addr, credentials, self.store, bootstrap=founding)
+        self._raft = open_member(
+            config.folder, config.addr, credentials, self.store, bootstrap=founding, timing=TIMING
+        )
         replicator = Replicator(self.store, self._raft, clock)
         self._replicator = replicator
         self._dispatcher = Dispatcher(

@@ -49,8 +49,8 @@ _ANNOUNCE_RETRY = 1.0
 _STOP_GRACE = 0.5
 
 TIMING = Timing(election_min=1000 * MILLISECOND, election_max=1800 * MILLISECOND, check_quorum=3 * SECOND)
-"""Longer than the log's own defaults: a manager shares its machine with an engine. While five engines start 50 containers
-on two cores, a process waits for its turn or its disk for half a second, and the defaults changed leaders eight times."""
+"""Longer than the log's own defaults: a manager shares its machine with an engine. While five engines started 50
+containers on two cores, processes waited half a second for their turn or their disk, and leaders changed eight times."""
 
 log = logger("manager")
 

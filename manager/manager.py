@@ -50,7 +50,7 @@ _STOP_GRACE = 0.5
 
 TIMING = Timing(election_min=1000 * MILLISECOND, election_max=1800 * MILLISECOND, check_quorum=3 * SECOND)
 """Longer than the log's own defaults: a manager shares its machine with an engine. While five engines started 50
-containers on two cores, processes waited half a second for their turn or their disk, and leaders changed eight times."""
+containers on two cores, processes waited half a second for turn or disk, and leaders changed eight times."""
 
 log = logger("manager")
 

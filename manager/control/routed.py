@@ -18,13 +18,14 @@ T = TypeVar("T")
 Call = Callable[[ControlApi], Awaitable[T]]
 
 SETTLE = 3.0
-"""Seconds for which a call that found no leader waits for one, before it tries once more."""
+"""Seconds for which a call that found no leader waits for one, before it tries a last time."""
+_NOT_YET = 0.05
 _GRACE = 5.0
 """Seconds that calls on a channel have left once there is a new one."""
 
 
 class RoutedControl:
-    """A ControlApi. A call that meets a change of leader is made once more: a read whatever went wrong on the way, a
+    """A ControlApi. A call that meets a change of leader is made again: a read whatever went wrong on the way, a
     write only if it certainly was not made, the creation of a service always, as it has a request id.
     """
 
@@ -71,7 +72,7 @@ class RoutedControl:
         await self._write(lambda control: control.remove_node(ref, force))
 
     async def create_service(self, spec: ServiceSpec, request_id: bytes) -> Service:
-        return await self._twice(
+        return await self._again(
             lambda control: control.create_service(spec, request_id), (Unavailable, UnknownOutcome)
         )
 
@@ -105,23 +106,30 @@ class RoutedControl:
                 yield line
 
     async def _read(self, call: Call[T]) -> T:
-        return await self._twice(call, (Unavailable,))
+        return await self._again(call, (Unavailable,))
 
     async def _write(self, call: Call[T]) -> T:
-        return await self._twice(call, (NotLeader, NotConnected))
+        return await self._again(call, (NotLeader, NotConnected))
 
-    async def _twice(self, call: Call[T], again_after: tuple[type[PyswarmError], ...]) -> T:
-        asked = self._consensus.leadership
-        try:
-            return await call(self._leader())
-        except again_after:
-            await self._settled(asked)
-        return await call(self._leader())
+    async def _again(self, call: Call[T], again_after: tuple[type[PyswarmError], ...]) -> T:
+        deadline = asyncio.get_running_loop().time() + SETTLE
+        while True:
+            asked = self._consensus.leadership
+            try:
+                return await call(self._leader())
+            except again_after as error:
+                if asyncio.get_running_loop().time() >= deadline:
+                    raise
+                if isinstance(error, NotLeader) and error.leader and error.leader == asked.leader_addr:
+                    # It has been chosen, and has its log to apply before it answers.
+                    await asyncio.sleep(_NOT_YET)
+                else:
+                    await self._settled(asked, deadline)
 
-    async def _settled(self, asked: Leadership) -> None:
+    async def _settled(self, asked: Leadership, deadline: float) -> None:
         """Until somebody leads in another term than the one that was asked in, but not for ever."""
         try:
-            async with asyncio.timeout(SETTLE):
+            async with asyncio.timeout_at(deadline):
                 while self._consensus.leadership == asked or not self._consensus.leadership.leader_id:
                     self._changed.clear()
                     await self._changed.wait()

@@ -1,0 +1,67 @@
+"""The state folder: what is kept, what damage says, and that nobody else reads or shares it."""
+
+import stat
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from core.errors import FailedPrecondition
+from pyswarm.node.state import NODE_FILE, Membership, StateDir
+
+MEMBERSHIP = Membership("eth0", "0.0.0.0:2377", ("192.0.2.1:2377", "192.0.2.2:2377"))
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[StateDir]:
+    with closing(StateDir(tmp_path / "state")) as made:
+        yield made
+
+
+def test_a_new_folder_belongs_to_no_cluster(state: StateDir) -> None:
+    assert state.load() is None
+
+
+def test_what_was_saved_is_there_after_a_restart(tmp_path: Path) -> None:
+    with closing(StateDir(tmp_path)) as state:
+        state.save(MEMBERSHIP)
+    with closing(StateDir(tmp_path)) as state:
+        assert state.load() == MEMBERSHIP
+
+
+def test_only_its_owner_may_read_it(state: StateDir) -> None:
+    state.save(MEMBERSHIP)
+    assert stat.S_IMODE(state.path.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(entry.stat().st_mode) for entry in state.path.iterdir()} == {0o600}
+
+
+def test_a_second_daemon_is_refused_with_what_to_do(state: StateDir) -> None:
+    with pytest.raises(FailedPrecondition, match=r"another pyswarm daemon uses .*--state-dir"):
+        StateDir(state.path)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "7", '{"advertise": "eth0"}', '{"managers": null}', '{"x": 1}'])
+def test_a_damaged_file_says_how_to_go_on(state: StateDir, content: str) -> None:
+    (state.path / NODE_FILE).write_text(content)
+    with pytest.raises(FailedPrecondition, match=r"is damaged .*leave --force.*join again"):
+        state.load()
+
+
+def test_wiping_leaves_only_the_lock(state: StateDir) -> None:
+    state.save(MEMBERSHIP)
+    state.raft.mkdir()
+    (state.raft / "journal").write_bytes(b"entry")
+    state.worker_database.write_bytes(b"tasks")
+    state.wipe()
+    assert [entry.name for entry in state.path.iterdir()] == ["lock"]
+    assert state.load() is None
+
+
+def test_a_manager_that_is_one_no_more_keeps_the_rest(state: StateDir) -> None:
+    state.save(MEMBERSHIP)
+    state.wipe_raft()
+    state.raft.mkdir()
+    state.wipe_raft()
+    assert not state.raft.exists()
+    assert state.load() == MEMBERSHIP

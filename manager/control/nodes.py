@@ -55,10 +55,13 @@ def check_demotion(view: View, node_id: str, members: Sequence[Member]) -> None:
 def remove_node(tx: Transaction, ref: str, force: bool, members: Sequence[Member], now: int) -> None:
     """Its certificates are refused from now on, and its tasks are given up.
 
+    A node that was certified as a manager but has neither become one nor ever been heard of (its join failed) is none.
+
     Raises FailedPrecondition for a manager, and unless forced for a node that is ready.
     """
     node = find_node(tx, ref)
-    if any(member.node_id == node.id for member in members) or Role.MANAGER in (node.role, node.spec.role):
+    is_member = any(member.node_id == node.id for member in members)
+    if is_member or (Role.MANAGER in (node.role, node.spec.role) and node.description is not None):
         raise FailedPrecondition(
             f"node {node.id} is a cluster manager and is a member of the raft cluster. "
             f"It must be demoted to worker before removal"

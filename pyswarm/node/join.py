@@ -15,7 +15,16 @@ from datetime import UTC, datetime
 import grpc
 
 from core.clock import SECOND, Clock
-from core.errors import DeadlineExceeded, FailedPrecondition, InvalidArgument, PermissionDenied, Unavailable
+from core.errors import (
+    DeadlineExceeded,
+    FailedPrecondition,
+    InvalidArgument,
+    NotLeader,
+    PermissionDenied,
+    PyswarmError,
+    Unavailable,
+)
+from core.logs import logger
 from core.model import Availability
 from core.rpc import error_of
 from identity.certificates import load_certificate, signed_by, validity_of
@@ -25,6 +34,7 @@ from identity.keys import new_key_and_csr
 from identity.model import MANAGER_NAME
 from identity.root import root_digest
 from identity.tokens import JoinToken, parse_token
+from manager.control.remote import RemoteControl
 from proto import ca_pb2 as pb
 from proto.ca_pb2_grpc import BootstrapStub
 from pyswarm.node.addresses import bootstrap_address, parse_host_port
@@ -33,6 +43,8 @@ TIMEOUT = 20.0
 """Seconds, for each manager that is asked."""
 _RETRY = 0.5
 _MAX_ANSWER = 64 << 10
+
+log = logger("node")
 
 
 async def join(
@@ -54,6 +66,22 @@ async def join(
         except (Unavailable, DeadlineExceeded):
             continue
     return await _join_at(addresses[-1], token.strip(), parsed, availability, clock, timeout)
+
+
+async def withdraw(managers: Sequence[str], credentials: Credentials) -> None:
+    """Takes back the join of a manager that was admitted but could not become one. What hinders that is logged."""
+    node_id = credentials.identity.node_id
+    asked = list(managers)
+    for manager in asked:
+        try:
+            async with credentials.channel(manager, MANAGER_NAME) as channel:
+                await RemoteControl(channel, manager).remove_node(node_id, force=True)
+            return
+        except NotLeader as error:
+            if error.leader and error.leader not in asked:
+                asked.append(error.leader)
+        except PyswarmError as error:
+            log.warning("a join that failed is not taken back", node=node_id, manager=manager, reason=error.message)
 
 
 async def _join_at(

@@ -24,6 +24,7 @@ from pyswarm.node.addresses import (
     towards,
 )
 from pyswarm.node.config import DaemonConfig
+from pyswarm.node.join import withdraw
 from pyswarm.node.renewal import Renewer, ask_managers
 from pyswarm.node.state import Membership, StateDir
 from worker.agent import Agent
@@ -119,7 +120,11 @@ class Member:
     async def enter(self) -> None:
         """The first start. Returns once a founding manager leads, or a joining one is a member."""
         if self.identity.role is Role.MANAGER:
-            await self._start_manager()
+            try:
+                await self._start_manager()
+            except PyswarmError:
+                await withdraw(self._agent.managers, self._credentials)
+                raise
         await self._run()
 
     async def resume(self) -> None:

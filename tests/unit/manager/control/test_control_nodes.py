@@ -6,7 +6,7 @@ import pytest
 
 from core.clock import SECOND
 from core.errors import FailedPrecondition, NotFound, OutOfSequence
-from core.model import Availability, ManagerStatus, NodeState, Reachability, Role, TaskState
+from core.model import Availability, ManagerStatus, Node, NodeSpec, NodeState, Reachability, Role, TaskState
 from tests.support.control_world import ControlWorld
 
 DAY = 86_400 * SECOND
@@ -136,6 +136,13 @@ async def test_ROL_02_a_manager_is_not_removed_until_it_is_demoted(world: Contro
     world.members.pop()
     await world.write(lambda tx: tx.update(replace(tx.node("m2"), role=Role.WORKER)))
     await world.control.remove_node("m2", force=False)
+    assert world.store.node("m2") is None
+
+
+async def test_ROL_02_a_manager_whose_join_failed_is_removed_like_any_node(world: ControlWorld):
+    await world.add_node("m1", Role.MANAGER)
+    await world.write(lambda tx: tx.create(Node(id="m2", role=Role.MANAGER, spec=NodeSpec(role=Role.MANAGER))))
+    await world.control.remove_node("m2", force=True)
     assert world.store.node("m2") is None
 
 

@@ -77,8 +77,11 @@ def test_a_workers_tasks_move_when_it_loses_its_power_and_the_node_comes_back(we
     node_id = web.nodes()["w1"]["ID"]
     w1.poweroff()
     wait_for("w1 down", patiently(lambda: web.nodes()["w1"]["Status"]["State"] == "down"))
-    moved = web.wait_running("web", 4)
-    assert node_id not in {task["NodeID"] for task in moved}
+    # The tasks follow an entry later than the node.
+    wait_for(
+        "four running elsewhere",
+        patiently(lambda: [task["NodeID"] != node_id for task in web.running("web")] == [True] * 4),
+    )
     w1.boot()
     wait_for("w1 ready", patiently(lambda: web.nodes()["w1"]["Status"]["State"] == "ready"))
     assert web.nodes()["w1"]["ID"] == node_id

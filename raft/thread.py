@@ -70,6 +70,10 @@ class EngineThread:
         self._thread.start()
 
     async def stop(self) -> None:
+        """Also of an engine that never started: then only its files are closed."""
+        if self._thread.ident is None:
+            self._engine.close()
+            return
         self._engine.post(Quit())
         await asyncio.to_thread(self._thread.join)
 

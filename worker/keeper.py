@@ -13,6 +13,10 @@ PATIENCE = (2.0, 8.0)
 """Seconds to wait for a manager's welcome: at first, and at most. Short at first, so that a manager that lost its power
 costs little; doubled after every silent one, as all nodes may have come to one new leader at once."""
 
+LONGEST_PAUSE = 2.0
+"""Seconds between two attempts, at most. Swarm's 8 s would let nodes go down after a change of leader: they have three
+heartbeats and a second to find the new one."""
+
 log = logger("worker.session")
 
 Hold = Callable[[str, float], Awaitable[None]]
@@ -23,7 +27,7 @@ was ended on this side, so that a new one is wanted at once; raises an error of 
 class SessionKeeper:
     def __init__(self, managers: ManagerList, rng: Random, hold: Hold) -> None:
         self._managers = managers
-        self._backoff = Backoff(rng)
+        self._backoff = Backoff(rng, limit=LONGEST_PAUSE)
         self._hold = hold
         self._patience = PATIENCE[0]
         self._addr = ""

@@ -10,7 +10,7 @@ from proto import model_pb2
 from tests.support.tasks import make_task
 from worker.database import MemoryDatabase
 from worker.executor.fake import Script
-from worker.keeper import PATIENCE
+from worker.keeper import LONGEST_PAUSE, PATIENCE
 from worker.node_watch import ENGINE_GRACE, PERIOD
 
 S = TaskState
@@ -161,7 +161,7 @@ async def test_losing_all_managers_stops_nothing(cluster, executor, start_agent)
     await opened(cluster)
 
 
-async def test_AGT_08_attempts_back_off_to_eight_seconds(cluster, start_agent):
+async def test_AGT_08_attempts_back_off_to_less_than_a_new_leader_waits(cluster, start_agent):
     cluster.managers.clear()
     loop = asyncio.get_running_loop()
     start_agent()
@@ -171,7 +171,8 @@ async def test_AGT_08_attempts_back_off_to_eight_seconds(cluster, start_agent):
     await asyncio.sleep(1000)
     mean_wait = (loop.time() - begin) / (len(cluster.dialled) - early)
     assert early >= 6
-    assert mean_wait == pytest.approx(4, abs=1)
+    # Swarm's 8 s are more than the 4 s that nodes have to find a new leader.
+    assert mean_wait == pytest.approx(LONGEST_PAUSE / 2, rel=0.25)
 
 
 async def test_AGT_08_other_managers_are_tried_in_turn(cluster, start_agent):
@@ -204,7 +205,7 @@ async def test_AGT_08_two_managers_that_name_each_other_are_not_asked_without_pa
     cluster.managers["m2:2377"].refusal = NotLeader("m1:2377")
     start_agent(managers=["m1:2377", "m2:2377"])
     await asyncio.sleep(60)
-    assert len(cluster.dialled) < 60
+    assert len(cluster.dialled) < 3 * 60 / (LONGEST_PAUSE / 2)
 
 
 async def test_AGT_08_the_managers_list_is_kept_over_a_restart(cluster, start_agent):

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from pyswarm.dev import Host, Lab
 PATIENCE = 120.0
 
 
-class Target:
+class Target(ABC):
     """Three managers m1..m3 and workers w1.., formed when it is made."""
 
     name = ""
@@ -47,18 +48,10 @@ class Target:
         return Client(f"unix://{host.path(self.socket)}", self.version)
 
     def kill_daemon(self, host: Host) -> None:
-        for pid in self.pids(host)[: len(self.processes[:1])]:
-            os.kill(pid, signal.SIGKILL)
+        os.kill(self.pids(host)[0], signal.SIGKILL)
 
-    def start_daemon(self, host: Host) -> None:
-        raise NotImplementedError
-
-    def leave(self) -> None:
-        for host in reversed(self.hosts):
-            try:
-                self.api(host).post("/swarm/leave", query={"force": True})
-            except PyswarmError:
-                continue
+    @abstractmethod
+    def start_daemon(self, host: Host) -> None: ...
 
     def pids(self, host: Host) -> list[int]:
         """Of the measured processes, the daemon's first."""

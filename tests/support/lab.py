@@ -1,5 +1,6 @@
 """A cluster on real hosts: what the lab tests say to it and ask of it."""
 
+import os
 import time
 from collections.abc import Callable
 from http.client import HTTPConnection, HTTPException
@@ -13,7 +14,11 @@ from pyswarm.dev import Host, Lab, LabConfig
 from tests.support.waiting import wait_for
 
 SERVE = "mkdir -p /www && hostname > /www/index.html && exec httpd -f -p 80 -h /www"
-CONFIG = LabConfig(name="pstest", root=Path("/var/lib/pyswarm-test"), subnet=IPv4Network("10.213.78.0/24"))
+# Two runs of the lab tests on one machine need two numbers.
+NUMBER = int(os.environ.get("PYSWARM_TEST_LAB", "78"))
+CONFIG = LabConfig(
+    name=f"pstest{NUMBER}", root=Path(f"/var/lib/pyswarm-test{NUMBER}"), subnet=IPv4Network(f"10.213.{NUMBER}.0/24")
+)
 
 
 class Cluster:

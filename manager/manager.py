@@ -48,9 +48,12 @@ _LEAD_SECONDS = 30.0
 _ANNOUNCE_RETRY = 1.0
 _STOP_GRACE = 0.5
 
-TIMING = Timing(election_min=1000 * MILLISECOND, election_max=1800 * MILLISECOND, check_quorum=3 * SECOND)
+TIMING = Timing(
+    heartbeat=250 * MILLISECOND, election_min=1000 * MILLISECOND, election_max=1800 * MILLISECOND, check_quorum=3 * SECOND
+)
 """Longer than the log's own defaults: a manager shares its machine with an engine. While five engines started 50
-containers on two cores, processes waited half a second for turn or disk, and leaders changed eight times."""
+containers on two cores, processes waited half a second for turn or disk, and leaders changed eight times. Four
+heartbeats fit in an election: more of them cost an idle leader half of its processor time and find nothing sooner."""
 
 log = logger("manager")
 

@@ -49,7 +49,10 @@ _ANNOUNCE_RETRY = 1.0
 _STOP_GRACE = 0.5
 
 TIMING = Timing(
-    heartbeat=250 * MILLISECOND, election_min=1000 * MILLISECOND, election_max=1800 * MILLISECOND, check_quorum=3 * SECOND
+    heartbeat=250 * MILLISECOND,
+    election_min=1000 * MILLISECOND,
+    election_max=1800 * MILLISECOND,
+    check_quorum=3 * SECOND,
 )
 """Longer than the log's own defaults: a manager shares its machine with an engine. While five engines started 50
 containers on two cores, processes waited half a second for turn or disk, and leaders changed eight times. Four
@@ -84,9 +87,7 @@ class Manager:
         self.store = Store()
         self._config = config
         self._credentials = credentials
-        self._raft = open_member(
-            config.folder, config.addr, credentials, self.store, bootstrap=founding, timing=TIMING
-        )
+        self._raft = open_member(config.folder, config.addr, credentials, self.store, bootstrap=founding, timing=TIMING)
         replicator = Replicator(self.store, self._raft, clock)
         self._replicator = replicator
         self._dispatcher = Dispatcher(

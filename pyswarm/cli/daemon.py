@@ -1,5 +1,6 @@
 """`pyswarm daemon`: everything a node does, in the foreground."""
 
+import os
 from pathlib import Path
 
 import click
@@ -28,6 +29,8 @@ def daemon(
     log_format: str,
     log_level: str,
 ) -> int:
+    # Read when grpc is imported: it writes lines of its own to standard error, one for every failed handshake.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from pyswarm.node.daemon import DaemonConfig, run
 
     return run(DaemonConfig(state_dir, socket, engine, listen_addr, metrics_addr, log_format, log_level))

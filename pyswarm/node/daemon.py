@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import sys
 from contextlib import suppress
 
 import uvloop
@@ -33,7 +32,7 @@ def run(config: DaemonConfig) -> int:
     try:
         uvloop.run(_serve(config))
     except PyswarmError as error:
-        print(f"pyswarm: {error.message}", file=sys.stderr)
+        log.critical("the daemon cannot run", reason=error.message)
         return 1
     return 0
 

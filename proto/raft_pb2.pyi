@@ -596,6 +596,33 @@ class RaftAppliedRequest(_message.Message):
 Global___RaftAppliedRequest: _TypeAlias = RaftAppliedRequest  # noqa: Y015
 
 @_typing.final
+class RaftKeyFile(_message.Message):
+    """The data keys of a state folder, the first of which seals. In clear, or sealed with the unlock key: then `keys` is
+    empty and `locked` holds another of these.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEYS_FIELD_NUMBER: _builtins.int
+    LOCKED_FIELD_NUMBER: _builtins.int
+    locked: _builtins.bytes
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    def __init__(
+        self,
+        *,
+        keys: _abc.Iterable[_builtins.bytes] | None = ...,
+        locked: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys", "locked", b"locked"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RaftKeyFile: _TypeAlias = RaftKeyFile  # noqa: Y015
+
+@_typing.final
 class RaftFileHeader(_message.Message):
     """The files on disk. Each begins with this in clear; all after it is sealed with the data key `key_id`."""
 
@@ -662,6 +689,7 @@ class RaftJournalRecord(_message.Message):
     TRUNCATE_FROM_FIELD_NUMBER: _builtins.int
     STARTS_AT_FIELD_NUMBER: _builtins.int
     VOTE_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
     truncate_from: _builtins.int
     """this entry and all after it are gone"""
     starts_at: _builtins.int
@@ -670,6 +698,10 @@ class RaftJournalRecord(_message.Message):
     def append(self) -> Global___RaftEntry: ...
     @_builtins.property
     def vote(self) -> Global___RaftVote: ...
+    @_builtins.property
+    def start(self) -> Global___RaftSegmentStart:
+        """the first record of every file"""
+
     def __init__(
         self,
         *,
@@ -677,16 +709,36 @@ class RaftJournalRecord(_message.Message):
         truncate_from: _builtins.int = ...,
         starts_at: _builtins.int = ...,
         vote: Global___RaftVote | None = ...,
+        start: Global___RaftSegmentStart | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["append", b"append", "kind", b"kind", "starts_at", b"starts_at", "truncate_from", b"truncate_from", "vote", b"vote"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["append", b"append", "kind", b"kind", "start", b"start", "starts_at", b"starts_at", "truncate_from", b"truncate_from", "vote", b"vote"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["append", b"append", "kind", b"kind", "starts_at", b"starts_at", "truncate_from", b"truncate_from", "vote", b"vote"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["append", b"append", "kind", b"kind", "start", b"start", "starts_at", b"starts_at", "truncate_from", b"truncate_from", "vote", b"vote"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["append", "truncate_from", "starts_at", "vote"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["append", "truncate_from", "starts_at", "vote", "start"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
 Global___RaftJournalRecord: _TypeAlias = RaftJournalRecord  # noqa: Y015
+
+@_typing.final
+class RaftSegmentStart(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FRAMES_BEFORE_FIELD_NUMBER: _builtins.int
+    frames_before: _builtins.int
+    def __init__(
+        self,
+        *,
+        frames_before: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frames_before", b"frames_before"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RaftSegmentStart: _TypeAlias = RaftSegmentStart  # noqa: Y015
 
 @_typing.final
 class RaftVote(_message.Message):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from typing import Literal
 
 import click
 
@@ -52,7 +53,14 @@ def _fault(name: str, help: str, action: Callable[[Host], None]) -> None:
         click.echo(host)
 
 
-_fault("cut", "Pull HOST's network cable.", Host.cut)
+@dev.command(help="Pull HOST's network cable.")
+@click.argument("host")
+@click.option("--only", type=click.Choice(("in", "out")), help="Lose only what HOST receives, or only what it sends.")
+def cut(host: str, only: Literal["in", "out"] | None) -> None:
+    Lab().host(host).cut(only or "both")
+    click.echo(host)
+
+
 _fault("mend", "Plug HOST's network cable in again.", Host.mend)
 _fault("freeze", "Stop every process of HOST where it stands.", Host.freeze)
 _fault("thaw", "Let HOST's processes go on.", Host.thaw)

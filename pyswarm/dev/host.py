@@ -12,7 +12,7 @@ from pathlib import Path
 from pyswarm.dev import image
 from pyswarm.dev.cgroups import HostCgroup
 from pyswarm.dev.init import Boot
-from pyswarm.dev.network import Switch
+from pyswarm.dev.network import Direction, Switch
 from pyswarm.dev.shell import LabError
 
 _BOOT_SECONDS = 60.0
@@ -99,9 +99,9 @@ class Host:
         _wait_for(lambda: self.pid is None, f"the processes of {self.name} do not end")
         (self.disk / "pid").unlink(missing_ok=True)
 
-    def cut(self) -> None:
+    def cut(self, direction: Direction = "both") -> None:
         self._up()
-        self._switch.cut(self.name)
+        self._switch.cut(self.name, direction)
 
     def mend(self) -> None:
         self._up()

@@ -2,10 +2,13 @@
 
 from ipaddress import IPv4Network
 from pathlib import Path
+from typing import Literal
 
 from pyswarm.dev.shell import run
 
 _BRIDGE = "br0"
+
+Direction = Literal["both", "in", "out"]
 
 
 class Switch:
@@ -53,12 +56,20 @@ class Switch:
         if self._exists(self.namespace_of(host)):
             run("ip", "netns", "del", self.namespace_of(host))
 
-    def cut(self, host: str) -> None:
-        """Pulls the cable: nothing goes in or out, and nobody is told."""
-        self._switch("link", "set", host, "down")
+    def cut(self, host: str, direction: Direction = "both") -> None:
+        """Pulls the cable: nothing goes in or out, or nothing one way only, and nobody is told."""
+        match direction:
+            case "both":
+                self._switch("link", "set", host, "down")
+            case "in":
+                run("tc", "-n", self._namespace, "qdisc", "replace", "dev", host, "root", "blackhole")
+            case "out":
+                run("tc", "-n", self.namespace_of(host), "qdisc", "replace", "dev", "eth0", "root", "blackhole")
 
     def mend(self, host: str) -> None:
         self._switch("link", "set", host, "up")
+        run("tc", "-n", self._namespace, "qdisc", "del", "dev", host, "root", check=False)
+        run("tc", "-n", self.namespace_of(host), "qdisc", "del", "dev", "eth0", "root", check=False)
 
     def down(self) -> None:
         if self._exists(self._namespace):

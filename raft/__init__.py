@@ -5,6 +5,7 @@ from pathlib import Path
 from identity.credentials import Credentials
 from raft.api import MAX_CHUNK, MAX_COMMAND, Consensus, Leadership, Member, StateMachine, Timing
 from raft.consensus import RaftNode
+from raft.recovery import create_from_copy, force_new_cluster
 from raft.storage import state
 
 __all__ = [
@@ -16,7 +17,9 @@ __all__ = [
     "RaftNode",
     "StateMachine",
     "Timing",
+    "create_from_copy",
     "exists",
+    "force_new_cluster",
     "open_member",
     "wipe",
 ]

@@ -43,7 +43,7 @@ def fifty_replicas(target: Target) -> dict[str, Any]:
     for number in range(3):
         begin = time.monotonic()
         service = target.create(api, f"fifty-{number}", 50)
-        target.wait(lambda service=service: target.running(api, service) == 50, pause=0.05)
+        target.wait(lambda service=service: target.running(api, service) == 50, pause=0.1)
         service_seconds.append(time.monotonic() - begin)
         target.remove(api, service)
         bare_seconds.append(_bare_engines(target.hosts, 50))
@@ -51,7 +51,7 @@ def fifty_replicas(target: Target) -> dict[str, Any]:
 
 
 def _bare_engines(hosts: Sequence[Host], count: int) -> float:
-    """The floor: containers created and started through the engines' own API, four at a time on each."""
+    """The floor: containers created and started through the engines' own API, two at a time on each."""
     body = {"Image": "busybox:latest", "Cmd": ["sleep", "100000"]}
     started: list[tuple[Client, str]] = []
 

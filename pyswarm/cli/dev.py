@@ -42,7 +42,7 @@ def status() -> None:
 @click.argument("host")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def execute(host: str, command: tuple[str, ...]) -> None:
-    Lab().host(host).execute(command)
+    Lab().host(host).execute(command[1:] if command[0] == "--" else command)
 
 
 def _fault(name: str, help: str, action: Callable[[Host], None]) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from core.errors import FailedPrecondition, PyswarmError, Unavailable
 from core.logs import logger
+from core.model import Role
 from identity.files import load_credentials
 from manager.manager import Manager
 from pyswarm.engineapi.ports import (
@@ -25,6 +26,7 @@ from pyswarm.node.member import Member
 from pyswarm.node.state import StateDir
 
 _RESUME_RETRY = 5.0
+_STARTING = "its manager is starting; try again in a moment"
 
 log = logger("node")
 
@@ -57,9 +59,10 @@ class LocalNodeApi:
                     await self._resume()
                     self._error = ""
                     return
-                except PyswarmError as error:
-                    log.error("the node cannot go on yet", reason=error.message)
-                    self._error = error.message
+                except (PyswarmError, OSError) as error:
+                    if str(error) != self._error:
+                        log.error("the node cannot go on yet", reason=str(error))
+                    self._error = str(error)
             await asyncio.sleep(_RESUME_RETRY)
 
     async def _resume(self) -> None:
@@ -117,9 +120,12 @@ class LocalNodeApi:
         )
 
     def control(self) -> ControlApi:
-        if self.manager is None:
-            raise NotManager(in_swarm=self._member is not None)
-        return self.manager.control
+        if self.manager is not None:
+            return self.manager.control
+        member = self._member
+        if self._error or (member is not None and member.identity.role is Role.MANAGER):
+            raise Unavailable(f"This node cannot answer for its swarm: {self.status().error or _STARTING}")
+        raise NotManager(in_swarm=member is not None)
 
     async def engine_info(self) -> Mapping[str, Any]:
         return await engine_info(self._config.engine)
@@ -134,6 +140,9 @@ class LocalNodeApi:
         try:
             member = await entering
             await self._start(member, member.enter())
+        except OSError as error:
+            self._state.wipe()
+            raise Unavailable(f"{error}: make room or mend the disk that holds {self._state.path}") from error
         except BaseException:
             self._state.wipe()
             raise

@@ -6,6 +6,7 @@ from contextlib import suppress
 from random import Random
 from typing import Any
 
+from core.backoff import Backoff
 from core.clock import SteadyClock, WallClock
 from core.errors import PyswarmError, Unavailable
 from core.logs import logger
@@ -33,8 +34,8 @@ from worker.executor.docker import DockerExecutor
 from worker.link import over_channel
 
 _ANY_ADDRESS = "0.0.0.0:2377"
-_ROLE_RETRY = 1.0
-"""Seconds between attempts to become a manager, or to cease to be one."""
+_ROLE_RETRY, _LONGEST_ROLE_RETRY = 1.0, 8.0
+"""Seconds between attempts to become a manager, or to cease to be one: at first, and at most."""
 _LEAVE_SECONDS = 60.0
 
 log = logger("node")
@@ -171,7 +172,6 @@ class Member:
             await manager.stop()
             raise
         self.manager = manager
-        self._manager_problem = ""
         self._spawn(self._watch(manager))
         # Should it be demoted and promoted, it joins like any other.
         self._founding = None
@@ -190,27 +190,43 @@ class Member:
             self._role_due.set()
 
     async def _stop_manager(self) -> None:
+        """Its log goes too, also one that could not be read: who is promoted again begins with an empty one."""
         manager, self.manager = self.manager, None
         if manager is not None:
             await manager.stop()
+            log.info("this node is no manager any more")
         self._state.wipe_raft()
 
     async def _follow_role(self) -> None:
         """Is a manager while the certificate says so; the certificate follows what the cluster wants."""
         unsubscribe = self._credentials.subscribe(self._on_new_certificate)
+        backoff = Backoff(Random(), first=_ROLE_RETRY, limit=_LONGEST_ROLE_RETRY)
         try:
             while True:
                 await self._role_due.wait()
                 self._role_due.clear()
                 try:
                     await self._take_role()
-                except PyswarmError as error:
-                    self._manager_problem = f"the manager on this node cannot run: {error.message}"
-                    log.warning("role not taken yet", role=self.identity.role.name.lower(), reason=error.message)
-                    await asyncio.sleep(_ROLE_RETRY)
+                except (PyswarmError, OSError) as error:
+                    self._role_failed(str(error))
+                    await self._until_role_due(backoff.next())
                     self._role_due.set()
+                else:
+                    self._manager_problem = ""
+                    backoff.reset()
         finally:
             unsubscribe()
+
+    def _role_failed(self, reason: str) -> None:
+        problem = f"the manager on this node cannot run: {reason}"
+        if problem != self._manager_problem:
+            log.warning("role not taken yet", role=self.identity.role.name.lower(), reason=reason)
+        self._manager_problem = problem
+
+    async def _until_role_due(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._role_due.wait()
 
     def _on_new_certificate(self) -> None:
         self._agent.reconnect()
@@ -220,10 +236,9 @@ class Member:
     async def _take_role(self) -> None:
         wanted = self.identity.role is Role.MANAGER
         if wanted and self.manager is None:
-            log.info("becoming a manager")
             await self._start_manager()
-        elif not wanted and self.manager is not None:
-            log.info("no manager any more")
+            log.info("this node is a manager")
+        elif not wanted:
             await self._stop_manager()
 
     async def _ask(self, csr: bytes) -> ca_pb2.IssueCertificateResponse:

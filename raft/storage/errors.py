@@ -5,8 +5,8 @@ from pathlib import Path
 from core.errors import FailedPrecondition, Internal
 
 REPAIR = (
-    "The other managers hold the data: on one of them run `pyswarm node demote {node_id}`; "
-    "here run `pyswarm leave --force` and join again. "
+    "The other managers hold the data: on one of them run `pyswarm node demote {node_id}`, then "
+    "`pyswarm node promote {node_id}`, which begins here with an empty log. "
     "If this is the only manager, restore a copy of the folder {folder}"
 )
 
@@ -36,5 +36,5 @@ class StorageFailed(Internal):
         super().__init__(
             f"cannot write {path}: {error.strerror or error}. "
             f"This manager stops, so that nothing acknowledged is lost; "
-            f"make room or replace the disk, then start it again"
+            f"make room or replace the disk"
         )

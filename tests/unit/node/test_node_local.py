@@ -1,6 +1,8 @@
 """A node's ways into a cluster and out of it: whatever fails on the way, it is afterwards what it was before."""
 
 import asyncio
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 
 from core.errors import FailedPrecondition, PermissionDenied, PyswarmError, Unavailable
+from core.model import Role
 from identity.files import save
 from pyswarm.engineapi.ports import AlreadyInSwarm, InitRequest, JoinRequest, LocalNode, NotInSwarm, NotManager
 from pyswarm.node import local
@@ -26,7 +29,7 @@ class PlayedMember:
 
     def __init__(self, failure: BaseException | None = None, managers: int = 0) -> None:
         self.failure = failure
-        self.identity = SimpleNamespace(node_id="n1")
+        self.identity = SimpleNamespace(node_id="n1", role=Role.WORKER)
         self.address = HostPort("192.0.2.1", 2377)
         self.managers = ()
         self.error = ""
@@ -197,6 +200,46 @@ async def test_what_hinders_a_restart_is_shown_and_tried_again(world: World, mon
     (world.state.path / "aside").rename(world.state.path / NODE_FILE)
     await resuming
     assert world.node.status().state == "active"
+
+
+async def test_a_manager_that_cannot_run_says_why_instead_of_what_a_worker_says(world: World) -> None:
+    await world.node.join(JoinRequest())
+    with pytest.raises(NotManager):
+        world.node.control()
+    world.member.identity.role = Role.MANAGER
+    with pytest.raises(Unavailable, match="its manager is starting"):
+        world.node.control()
+    world.member.error = "the disk is full"
+    with pytest.raises(Unavailable, match="cannot answer for its swarm: the disk is full"):
+        world.node.control()
+
+
+async def test_a_full_disk_is_told_to_whoever_joins(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(world, "keep", full)
+    with pytest.raises(Unavailable, match=r"No space left.*make room"):
+        await world.node.join(JoinRequest())
+    assert world.left() == set()
+    assert world.node.status() == LocalNode()
+
+
+async def test_a_disk_that_cannot_be_read_is_no_node_in_no_cluster(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "_RESUME_RETRY", 0.0)
+    world.keep()
+    (world.state.path / NODE_FILE).unlink()
+    (world.state.path / NODE_FILE).mkdir()
+    resuming = asyncio.create_task(world.node.resume())
+    await until_in_error(world.node)
+    with pytest.raises(AlreadyInSwarm):
+        await world.node.join(JoinRequest())
+    with pytest.raises(Unavailable, match="cannot answer for its swarm"):
+        world.node.control()
+    (world.state.path / NODE_FILE).rmdir()
+    await resuming
 
 
 async def test_a_node_that_lost_its_certificate_can_leave_by_force(

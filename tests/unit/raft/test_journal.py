@@ -116,7 +116,7 @@ def test_S8_a_flipped_bit_is_refused_with_the_repair(tmp_path: Path, where: floa
     assert message.startswith(f"{path}: ")
     assert "This manager does not start with it" in message
     assert f"`pyswarm node demote {NODE}`" in message
-    assert "`pyswarm leave --force` and join again" in message
+    assert f"`pyswarm node promote {NODE}`" in message
     assert path.read_bytes() == data
 
 

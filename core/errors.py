@@ -12,6 +12,7 @@ PyswarmError
 +-- Unavailable          try again, perhaps elsewhere
 |   +-- NotLeader        with who is, if known
 |   +-- NoQuorum
+|   +-- Untrusted        whoever answers there shows a certificate that is not to be believed
 |   +-- ShuttingDown
 +-- DeadlineExceeded
 +-- UnknownOutcome       it may or may not have happened
@@ -83,6 +84,18 @@ class NoQuorum(Unavailable):
         super().__init__(
             f"the cluster has lost its quorum: {reachable} of {members} managers can be reached and "
             f"{members // 2 + 1} are needed; bring managers back"
+        )
+
+
+class Untrusted(Unavailable):
+    """`why` is what the TLS library found wrong with the certificate."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            "whoever answers there does not prove to be a manager of this node's cluster: either it belongs to "
+            "another cluster, or its certificate has expired by the clock here. Check the address and both clocks; if "
+            "this node's state came from another cluster, run `pyswarm leave --force` and join again "
+            f"(TLS: {why})"
         )
 
 

@@ -1,6 +1,7 @@
 """Errors of core.errors across gRPC: the status carries code and message, trailing metadata says that it was us, and
 who leads."""
 
+import re
 from typing import NoReturn
 
 import grpc
@@ -9,6 +10,8 @@ from core import errors
 
 LEADER_KEY = "pyswarm-leader"
 ANSWER_KEY = "pyswarm-answer"
+_UNVERIFIED = re.compile(r"CERTIFICATE_VERIFY_FAILED: ([\w ]+)")
+"""As BoringSSL, inside gRPC, words it: there is no code for it."""
 _BY_CODE: dict[grpc.StatusCode, type[errors.PyswarmError]] = {
     grpc.StatusCode[kind.code]: kind
     for kind in (
@@ -43,6 +46,8 @@ def error_of(failure: grpc.aio.AioRpcError) -> errors.PyswarmError:
     if metadata is not None and LEADER_KEY in metadata:
         return errors.NotLeader(str(metadata[LEADER_KEY]))
     message = failure.details() or failure.code().name
+    if failure.code() is grpc.StatusCode.UNAVAILABLE and (unverified := _UNVERIFIED.search(message)):
+        return errors.Untrusted(unverified[1])
     kind = _BY_CODE.get(failure.code(), errors.Unavailable)
     return kind(message)
 

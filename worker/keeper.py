@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from random import Random
 
 from core.backoff import Backoff
-from core.errors import DeadlineExceeded, NotLeader, PermissionDenied, PyswarmError, Unauthenticated
+from core.errors import DeadlineExceeded, NotLeader, PermissionDenied, PyswarmError, Unauthenticated, Untrusted
 from core.logs import logger
 from worker.managers import ManagerList
 
@@ -32,7 +32,8 @@ class SessionKeeper:
         self._patience = PATIENCE[0]
         self._addr = ""
         self.refusal = ""
-        """Why managers refuse the node, for the user; empty unless the last attempt was refused."""
+        """Why this node and the managers do not believe each other, for the user; empty if the last attempt did not
+        end with that."""
         self._sent_on = False
 
     def welcomed(self) -> None:
@@ -59,7 +60,7 @@ class SessionKeeper:
             return self._sent_on
         except PyswarmError as error:
             log.info("no session", addr=self._addr, reason=error.message)
-            self.refusal = error.message if isinstance(error, PermissionDenied | Unauthenticated) else ""
+            self.refusal = _refusal(self._addr, error)
             if isinstance(error, DeadlineExceeded):
                 self._patience = min(PATIENCE[1], 2 * self._patience)
         except Exception:
@@ -69,3 +70,9 @@ class SessionKeeper:
         self._sent_on = False
         self._managers.failed(self._addr)
         return False
+
+
+def _refusal(addr: str, error: PyswarmError) -> str:
+    if isinstance(error, Untrusted):
+        return f"{addr}: {error.message}"
+    return error.message if isinstance(error, PermissionDenied | Unauthenticated) else ""

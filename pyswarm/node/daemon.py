@@ -34,6 +34,10 @@ def run(config: DaemonConfig) -> int:
     except PyswarmError as error:
         log.critical("the daemon cannot run", reason=error.message)
         return 1
+    except OSError as error:
+        folders = f"{config.state_dir} and {config.socket.parent}"
+        log.critical("the daemon cannot run", reason=f"{error}; it must be able to write to {folders}")
+        return 1
     return 0
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 import pytest
 
-from core.errors import InvalidArgument, PermissionDenied, Unauthenticated, Unavailable
+from core.errors import InvalidArgument, PermissionDenied, Unauthenticated, Unavailable, Untrusted
 from core.model import Role
 from identity.credentials import Credentials
 from identity.tls import verified_peer
@@ -84,7 +84,7 @@ async def test_neither_end_accepts_another_root() -> None:
     ours, theirs = Issuer("c" * 25), Issuer("c" * 25)
     everything = EverythingServed()
     async with serving(ours.credentials(role=Role.MANAGER).server_credentials(), everything) as address:
-        with pytest.raises(Unavailable):
+        with pytest.raises(Untrusted, match="belongs to another cluster"):
             await reach(theirs.credentials(), address, "swarm-manager")
         impostor = theirs.credentials()
         trusting = grpc.ssl_channel_credentials(ours.root, impostor.bundle.key, impostor.bundle.certificate)

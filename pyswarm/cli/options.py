@@ -13,6 +13,7 @@ from pyswarm.cli.mounts import parse_mount
 from pyswarm.cli.ports import parse_publish
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 
 _MOST = 2**64 - 1
 
@@ -110,6 +111,11 @@ no_resolve_option = click.option("--no-resolve", is_flag=True, help="Do not map 
 filter_option = click.option(
     "-f", "--filter", "filters", type=FILTER, multiple=True, help="Filter the output, like name=web; repeatable."
 )
+
+
+def listing_flags(command: F) -> F:
+    """Of every command that lists things."""
+    return filter_option(format_option(quiet_option(command)))
 
 
 def filters_of(pairs: Iterable[tuple[str, str]]) -> dict[str, dict[str, bool]]:

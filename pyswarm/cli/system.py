@@ -1,15 +1,20 @@
 """`info` and `version`."""
 
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version as installed_version
 
 import click
 
+from core.clock import SECOND
+from core.units import format_duration
 from pyswarm.cli.client import Client
 from pyswarm.cli.commands import command
 from pyswarm.cli.errors import CannotConnect
+from pyswarm.cli.json_types import Json
 from pyswarm.cli.options import inspect_format_option
 from pyswarm.cli.output import print_inspected
+from pyswarm.cli.words import duration_in_words
 
 
 @command("info", "Show this node and its cluster.")
@@ -20,24 +25,50 @@ def info(client: Client, template: str) -> None:
     if template:
         print_inspected([found], template)
         return
+    click.echo("\n".join(_lines(found)))
+    for warning in (*(found.get("Warnings") or ()), *(found["Swarm"].get("Warnings") or ())):
+        click.echo(warning, err=True)
+
+
+def _lines(found: Json) -> Iterator[str]:
+    """As Docker's, as far as they are about the cluster."""
     swarm = found["Swarm"]
-    lines = [f"Name: {found.get('Name', '')}", f"Server Version: {found.get('ServerVersion', '')}"]
-    lines.append(f"Swarm: {swarm['LocalNodeState']}")
+    yield f"Name: {found.get('Name', '')}"
+    yield f"Server Version: {found.get('ServerVersion', '')}"
+    yield f"Swarm: {swarm['LocalNodeState']}"
     if swarm.get("NodeID"):
-        lines += [f" NodeID: {swarm['NodeID']}", f" Is Manager: {str(swarm['ControlAvailable']).lower()}"]
+        yield f" NodeID: {swarm['NodeID']}"
+        yield f" Is Manager: {str(swarm['ControlAvailable']).lower()}"
     if swarm.get("Cluster"):
-        lines += [
-            f" ClusterID: {swarm['Cluster']['ID']}",
-            f" Managers: {swarm['Managers']}",
-            f" Nodes: {swarm['Nodes']}",
-        ]
+        yield f" ClusterID: {swarm['Cluster']['ID']}"
+        yield f" Managers: {swarm['Managers']}"
+        yield f" Nodes: {swarm['Nodes']}"
+        yield from _settings(swarm["Cluster"]["Spec"])
     if swarm.get("Error"):
-        lines.append(f" Error: {swarm['Error']}")
+        yield f" Error: {swarm['Error']}"
     if swarm.get("NodeAddr"):
-        lines.append(f" Node Address: {swarm['NodeAddr']}")
-    managers = sorted(manager["Addr"] for manager in swarm.get("RemoteManagers") or [])
-    lines += [" Manager Addresses:", *(f"  {address}" for address in managers)] if managers else []
-    click.echo("\n".join(lines))
+        yield f" Node Address: {swarm['NodeAddr']}"
+    if managers := swarm.get("RemoteManagers"):
+        yield " Manager Addresses:"
+        yield from sorted(f"  {manager['Addr']}" for manager in managers)
+
+
+def _settings(spec: Json) -> Iterator[str]:
+    yield " Orchestration:"
+    yield f"  Task History Retention Limit: {spec['Orchestration']['TaskHistoryRetentionLimit']}"
+    yield " Raft:"
+    yield f"  Snapshot Interval: {spec['Raft']['SnapshotInterval']}"
+    yield " Dispatcher:"
+    yield f"  Heartbeat Period: {_period(spec['Dispatcher']['HeartbeatPeriod'])}"
+    yield " CA Configuration:"
+    yield f"  Expiry Duration: {_period(spec['CAConfig']['NodeCertExpiry'])}"
+
+
+def _period(nanoseconds: int) -> str:
+    """In Docker's words, but for what these have none: parts of a second."""
+    if nanoseconds % SECOND:
+        return format_duration(nanoseconds)
+    return duration_in_words(nanoseconds / SECOND).lower()
 
 
 @command("version", "Show the versions of the command and the daemon.")

@@ -2,13 +2,17 @@
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from pyswarm.cli.client import Client, path_to
 from pyswarm.cli.errors import ApiError
 from pyswarm.cli.gotemplate import Row
 from pyswarm.cli.json_types import Json
+from pyswarm.cli.options import listing_flags, no_resolve_option, no_trunc_option
 from pyswarm.cli.output import Listing, print_listing
 from pyswarm.cli.words import capitalised, duration_in_words, ellipsis, familiar, natural, seconds_of, short_id
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _ERROR_LENGTH = 30
 LISTING = Listing(
@@ -60,9 +64,15 @@ class Names:
         return self._known[identifier]
 
 
+def task_flags(command: F) -> F:
+    """Of both `ps`. `print_tasks` takes what they are given, but for the filters."""
+    return listing_flags(no_trunc_option(no_resolve_option(command)))
+
+
 def print_tasks(
-    tasks: Sequence[Json], names: Names, template: str = "", quiet: bool = False, no_trunc: bool = False
+    client: Client, tasks: Sequence[Json], template: str, quiet: bool, no_trunc: bool, no_resolve: bool
 ) -> None:
+    names = Names(client, not no_resolve)
     nodes = {task.get("NodeID", ""): names.node(task.get("NodeID", "")) for task in tasks}
     named = [(task_name(task, names.service(task["ServiceID"])), task) for task in tasks]
     rows = task_rows(named, nodes, time.time(), LISTING.is_table(template, quiet), no_trunc)

@@ -1,5 +1,7 @@
 """`node ls` and `node ps`."""
 
+from typing import Any
+
 import click
 
 from pyswarm.cli.client import Client, path_to
@@ -8,16 +10,9 @@ from pyswarm.cli.completion import complete_nodes
 from pyswarm.cli.gotemplate import Row
 from pyswarm.cli.json_types import Json
 from pyswarm.cli.node.reference import resolve
-from pyswarm.cli.options import (
-    filter_option,
-    filters_of,
-    format_option,
-    no_resolve_option,
-    no_trunc_option,
-    quiet_option,
-)
+from pyswarm.cli.options import filters_of, listing_flags
 from pyswarm.cli.output import Listing, print_listing
-from pyswarm.cli.tasks import Names, print_tasks
+from pyswarm.cli.tasks import print_tasks, task_flags
 from pyswarm.cli.words import capitalised, natural
 
 LISTING = Listing(
@@ -44,9 +39,7 @@ LISTING = Listing(
 
 
 @command("ls", "List nodes.")
-@filter_option
-@format_option
-@quiet_option
+@listing_flags
 @click.pass_obj
 def list_nodes(client: Client, filters: tuple[tuple[str, str], ...], template: str, quiet: bool) -> None:
     nodes = client.get("/nodes", {"filters": filters_of(filters)})
@@ -57,21 +50,9 @@ def list_nodes(client: Client, filters: tuple[tuple[str, str], ...], template: s
 
 @command("ps", "List the tasks of one or more nodes, defaults to this one.")
 @click.argument("references", metavar="[NODE...]", nargs=-1, shell_complete=complete_nodes)
-@filter_option
-@format_option
-@no_trunc_option
-@no_resolve_option
-@quiet_option
+@task_flags
 @click.pass_obj
-def ps(
-    client: Client,
-    references: tuple[str, ...],
-    filters: tuple[tuple[str, str], ...],
-    template: str,
-    no_trunc: bool,
-    no_resolve: bool,
-    quiet: bool,
-) -> None:
+def ps(client: Client, /, references: tuple[str, ...], filters: tuple[tuple[str, str], ...], **shown: Any) -> None:
     tasks: list[Json] = []
 
     def add(reference: str) -> None:
@@ -80,7 +61,7 @@ def ps(
 
     errors = for_each(references or ("self",), add)
     if tasks or not errors:
-        print_tasks(tasks, Names(client, not no_resolve), template, quiet, no_trunc)
+        print_tasks(client, tasks, **shown)
     fail_if(errors)
 
 

@@ -1,6 +1,7 @@
 """`service ls` and `service ps`."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import click
 
@@ -9,17 +10,10 @@ from pyswarm.cli.commands import command
 from pyswarm.cli.gotemplate import Row
 from pyswarm.cli.json_types import Json
 from pyswarm.cli.node.reference import resolve as resolve_node
-from pyswarm.cli.options import (
-    filter_option,
-    filters_of,
-    format_option,
-    no_resolve_option,
-    no_trunc_option,
-    quiet_option,
-)
+from pyswarm.cli.options import filters_of, listing_flags
 from pyswarm.cli.output import Listing, print_listing
 from pyswarm.cli.service.flags import services_argument
-from pyswarm.cli.tasks import Names, print_tasks
+from pyswarm.cli.tasks import print_tasks, task_flags
 from pyswarm.cli.words import familiar, natural, short_id
 
 LISTING = Listing(
@@ -43,9 +37,7 @@ LISTING = Listing(
 
 
 @command("ls", "List services.")
-@filter_option
-@format_option
-@quiet_option
+@listing_flags
 @click.pass_obj
 def list_services(client: Client, filters: tuple[tuple[str, str], ...], template: str, quiet: bool) -> None:
     services = client.get("/services", {"status": True, "filters": filters_of(filters)})
@@ -55,21 +47,9 @@ def list_services(client: Client, filters: tuple[tuple[str, str], ...], template
 
 @command("ps", "List the tasks of one or more services.")
 @services_argument
-@filter_option
-@format_option
-@no_trunc_option
-@no_resolve_option
-@quiet_option
+@task_flags
 @click.pass_obj
-def ps(
-    client: Client,
-    services: tuple[str, ...],
-    filters: tuple[tuple[str, str], ...],
-    template: str,
-    no_trunc: bool,
-    no_resolve: bool,
-    quiet: bool,
-) -> None:
+def ps(client: Client, /, services: tuple[str, ...], filters: tuple[tuple[str, str], ...], **shown: Any) -> None:
     wanted = filters_of(filters)
     if "node" in wanted:
         wanted["node"] = {resolve_node(client, reference): True for reference in wanted["node"]}
@@ -79,7 +59,8 @@ def ps(
     ids = [identifier for identifier in found.values() if identifier]
     if ids:
         tasks = client.get("/tasks", {"filters": {**wanted, "service": dict.fromkeys(ids, True)}})
-        print_tasks(tasks, Names(client, not no_resolve), template, quiet, no_trunc or quiet)
+        # Whole ids, as Docker's `service ps -q` prints them and its `node ps -q` does not.
+        print_tasks(client, tasks, **{**shown, "no_trunc": shown["no_trunc"] or shown["quiet"]})
     if missing := [f"no such service: {reference}" for reference, identifier in found.items() if not identifier]:
         raise click.ClickException("\n".join(missing))
 

@@ -54,7 +54,9 @@ def thaw(chunks: Iterator[bytes]) -> Tables:
         field = record.WhichOneof("record")
         if field == "spec":
             specs |= unpack_specs([record.spec])
-        elif field is not None:
+        elif field is None:
+            raise InvalidArgument("a record of unknown kind: a newer version of pyswarm wrote it")
+        else:
             item: StoreObject = (
                 read_task(record.task, specs) if field == "task" else decode(KINDS[field], getattr(record, field))
             )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import FailedPrecondition, PermissionDenied
+from core.errors import FailedPrecondition, PermissionDenied, UnknownOutcome
 from raft import Timing, create_from_copy, force_new_cluster
 from tests.support.managers import Cluster, Manager, Notebook, cluster, until
 from tests.unit.raft.test_cluster import FAST, SMALL, everywhere, written
@@ -93,7 +93,7 @@ async def test_what_was_not_committed_yet_counts(tmp_path: Path) -> None:
             if manager is not leader:
                 await manager.kill()
         writing = leader.propose(b"in doubt")
-        with pytest.raises(Exception, match="may still be made"):
+        with pytest.raises(UnknownOutcome, match="may still be made"):
             await writing
         await leader.kill()
         force(leader)

@@ -1,0 +1,97 @@
+"""A cluster of one manager out of what is left of a cluster: that manager's own log, or a backup.
+
+All of it runs while no manager does on this node. It blocks: not for the loop.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+from core.errors import FailedPrecondition
+from core.ids import new_id
+from core.model import Availability, Cluster, Node, NodeStatus, Role, Task
+from identity.credentials import Credentials
+from identity.keys import new_key_and_csr
+from identity.model import NodeIdentity
+from manager.backup import read_copy
+from manager.ca import first_manager, with_removed_node
+from manager.store import Store, Transaction, View, encode_entry
+from raft import create_from_copy, force_new_cluster
+
+
+def lead_alone(folder: Path, addr: str, identity: NodeIdentity, now: int) -> None:
+    """Makes this manager, whose log lies in `folder`, the only one of its cluster. It keeps everything else.
+
+    All or nothing. Raises FailedPrecondition where the log cannot be used, with what to do.
+    """
+    store = Store()
+    force_new_cluster(
+        folder,
+        addr,
+        identity,
+        store,
+        lambda: _entry(store, lambda tx: without_other_managers(tx, identity.node_id), now),
+    )
+
+
+def without_other_managers(tx: Transaction, own_id: str) -> None:
+    """The others are workers from now on. One that comes back is told so, and gives up the log that it has.
+
+    Raises FailedPrecondition if the store does not know this manager.
+    """
+    if tx.node(own_id) is None:
+        raise FailedPrecondition(
+            "the log on this node does not hold the cluster's state; use another manager, or a backup"
+        )
+    for node in list(tx.nodes()):
+        role = Role.MANAGER if node.id == own_id else Role.WORKER
+        if {node.role, node.spec.role} != {role}:
+            tx.update(replace(node, role=role, spec=replace(node.spec, role=role), manager=None))
+
+
+def restore(file: BinaryIO, passphrase: str, folder: Path, addr: str, host: str, now: int) -> Credentials:
+    """Makes a log in `folder`, which is not there yet, for a first manager of the cluster in `file`; its credentials.
+
+    `addr` (host:port) is where it will be reached, and `host` its address. Raises what `read_copy` raises, and OSError.
+    """
+    store = read_copy(file, passphrase)
+    key, csr = new_key_and_csr()
+    node, issued = first_manager(_cluster(store), new_id(), csr, Availability.ACTIVE, now)
+    node = replace(node, status=NodeStatus(addr=host))
+    store.apply(store.index + 1, b"", _entry(store, lambda tx: with_first_node(tx, node, now), now))
+    credentials = Credentials(key, issued.certificate, issued.root)
+    create_from_copy(folder, addr, credentials.identity, store.index, store.freeze()())
+    return credentials
+
+
+def with_first_node(tx: Transaction, first: Node, now: int) -> None:
+    """A new cluster of `first` alone: settings, authority and services stay.
+
+    The old nodes are refused as removed ones are, so that none answers to two clusters. Their tasks go with them, as a
+    task is bound to its node for life; the services' new tasks are made anew.
+    """
+    cluster = _cluster(tx)
+    for task in list(tx.tasks()):
+        tx.delete(Task, task.id)
+    for node in list(tx.nodes()):
+        cluster = with_removed_node(cluster, node, now)
+        tx.delete(Node, node.id)
+    tx.update(cluster)
+    tx.create(first)
+
+
+def _cluster(view: View) -> Cluster:
+    assert view.cluster is not None
+    return view.cluster
+
+
+def _entry(store: Store, decide: Callable[[Transaction], None], now: int) -> bytes:
+    """What `decide` makes of the store, as a log entry."""
+    transaction = store.transaction()
+    try:
+        decide(transaction)
+        changes = transaction.changes()
+    finally:
+        transaction.rollback()
+    return encode_entry(changes, now, store.spec)

@@ -1,0 +1,129 @@
+"""What becomes of a cluster's objects when one manager goes on alone, and when a copy becomes a cluster again."""
+
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from core.clock import SECOND
+from core.errors import FailedPrecondition, InvalidArgument, PermissionDenied
+from core.ids import new_id
+from core.model import Cluster, Node, NodeSpec, NodeState, NodeStatus, Role
+from identity.model import NodeIdentity
+from manager.backup import sealed, write_copy
+from manager.ca import authorize, certificate_role, new_cluster
+from manager.recovery import restore, with_first_node, without_other_managers
+from manager.store import Store, encode_entry
+from proto.access_pb2 import MEMBERS
+from raft.storage import state
+from raft.storage.loader import SUFFIX
+from tests.support.small_cluster import SmallCluster, spec
+
+NOW = 1_700_000_000 * SECOND
+PASSPHRASE = "correct horse battery staple"
+
+
+def manager(node_id: str, role: Role = Role.MANAGER, wanted: Role = Role.MANAGER) -> Node:
+    return Node(id=node_id, role=role, spec=NodeSpec(role=wanted), status=NodeStatus(NodeState.READY))
+
+
+@pytest.fixture
+def cluster() -> SmallCluster:
+    """Three managers, two workers, one that is being promoted; a service on all of them."""
+    made = SmallCluster(nodes=2)
+    for node in (manager("m1"), manager("m2"), manager("m3"), manager("promoted", role=Role.WORKER)):
+        made.put_node(node)
+    return made
+
+
+def test_RFT_05_the_other_managers_are_workers_from_now_on(cluster: SmallCluster) -> None:
+    cluster.write(lambda tx: without_other_managers(tx, "m2"))
+    roles = {node.id: (node.role, node.spec.role) for node in cluster.store.nodes()}
+    worker = (Role.WORKER, Role.WORKER)
+    assert roles.pop("m2") == (Role.MANAGER, Role.MANAGER)
+    assert roles == dict.fromkeys(["m1", "m3", "promoted", "node-0", "node-1"], worker)
+    m1 = cluster.store.node("m1")
+    assert m1 is not None
+    assert certificate_role(m1) is Role.WORKER
+
+
+def test_a_manager_that_was_to_be_demoted_stays_one(cluster: SmallCluster) -> None:
+    cluster.put_node(manager("m2", wanted=Role.WORKER))
+    cluster.write(lambda tx: without_other_managers(tx, "m2"))
+    assert cluster.node("m2").spec.role is Role.MANAGER
+
+
+def test_a_log_without_the_clusters_state_is_refused() -> None:
+    transaction = Store().transaction()
+    with pytest.raises(FailedPrecondition, match="use another manager, or a backup"):
+        without_other_managers(transaction, "m1")
+
+
+def test_a_copy_keeps_settings_and_services_and_makes_the_tasks_anew(cluster: SmallCluster) -> None:
+    web = cluster.create(spec(3))
+    cluster.obey()
+    before, old_tasks = cluster.store.cluster, {task.id for task in cluster.tasks(web.id)}
+    assert before is not None
+    assert len(cluster.running(web.id)) == 3
+    cluster.write(lambda tx: with_first_node(tx, manager("first"), NOW))
+    assert [node.id for node in cluster.store.nodes()] == ["first"]
+    assert cluster.tasks(web.id) == []
+    after = cluster.store.cluster
+    assert after is not None
+    assert (after.id, after.spec, after.root_ca) == (before.id, before.spec, before.root_ca)
+    assert cluster.service(web.id).spec == web.spec
+    cluster.lead()
+    cluster.settle()
+    cluster.obey()
+    assert [task.node_id for task in cluster.running(web.id)] == ["first"] * 3
+    assert not old_tasks & {task.id for task in cluster.tasks(web.id)}
+
+
+def test_the_nodes_of_the_lost_cluster_are_refused_with_what_to_do(cluster: SmallCluster) -> None:
+    cluster.write(lambda tx: with_first_node(tx, manager("first"), NOW))
+    for node_id in ("m1", "node-0"):
+        with pytest.raises(PermissionDenied, match="leave --force` on it and join again"):
+            authorize(cluster.store, NodeIdentity(node_id, Role.MANAGER, "cluster"), MEMBERS)
+
+
+@pytest.fixture
+def backup(monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """Of a cluster with an authority, one manager and one service."""
+    monkeypatch.setattr(sealed, "_SCRYPT_N", 2)
+    store = Store()
+    small = SmallCluster(nodes=1)
+    small.create(spec(2))
+    made = small.store.transaction()
+    made.delete(Cluster, "cluster")
+    made.create(new_cluster(NOW, new_id))
+    changes = made.changes()
+    made.rollback()
+    store.restore(small.store.index, small.store.freeze()())
+    store.apply(store.index + 1, b"", encode_entry(changes, NOW, store.spec))
+    return b"".join(write_copy(store, PASSPHRASE))
+
+
+def test_a_restored_manager_has_credentials_of_the_same_authority(tmp_path: Path, backup: bytes) -> None:
+    folder = tmp_path / "raft"
+    credentials = restore(BytesIO(backup), PASSPHRASE, folder, "192.0.2.1:2377", "192.0.2.1", NOW)
+    identity = credentials.identity
+    held = state.load(folder, identity.cluster_id, identity.node_id)
+    held.journal.close()
+    assert list(held.membership.current.voters) == [identity.node_id]
+    assert held.snapshot is not None
+    store = Store()
+    store.restore(held.snapshot.index, held.snapshot.chunks())
+    assert store.cluster is not None
+    assert (identity.role, identity.cluster_id) == (Role.MANAGER, store.cluster.id)
+    assert credentials.bundle.root == store.cluster.root_ca.cert
+    (own,) = store.nodes()
+    assert (own.id, own.role, own.status.addr) == (identity.node_id, Role.MANAGER, "192.0.2.1")
+    assert [service.spec.name for service in store.services()] == ["web"]
+
+
+@pytest.mark.parametrize("keep", [0.0, 0.5, 0.99])
+def test_a_damaged_copy_leaves_nothing(tmp_path: Path, backup: bytes, keep: float) -> None:
+    folder = tmp_path / "raft"
+    with pytest.raises(InvalidArgument, match="backup"):
+        restore(BytesIO(backup[: int(keep * len(backup))]), PASSPHRASE, folder, "192.0.2.1:2377", "192.0.2.1", NOW)
+    assert not list(tmp_path.rglob(f"*{SUFFIX}"))

@@ -19,14 +19,31 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def create_private_file(path: Path) -> int:
+    """A descriptor of a new, empty file of mode 0600; what was there under that name is gone."""
+    path.unlink(missing_ok=True)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
 def replace_private_file(path: Path, data: bytes) -> None:
     """Atomic and durable: after it, also after a crash, `path` holds either what it held or `data`. Mode 0600."""
     temporary = path.with_name(path.name + ".new")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    sync_folder(path.parent)
+    descriptor = create_private_file(temporary)
+    try:
+        write_all(descriptor, data)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    move_file(temporary, path)
+
+
+def move_file(source: Path, target: Path) -> None:
+    """Atomic and durable: `target`, in the same folder, is now what `source` was."""
+    os.replace(source, target)
+    sync_folder(target.parent)

@@ -3,12 +3,12 @@
 The new member has an incarnation of its own, so whoever still takes it for the old one is refused before a word.
 """
 
-import os
 import secrets
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from core.errors import FailedPrecondition
+from core.files import move_file
 from identity.model import NodeIdentity
 from proto import raft_pb2 as pb
 from raft import codec
@@ -17,10 +17,9 @@ from raft.applier import Applier
 from raft.engine.events import Committed
 from raft.membership import Change, Peer
 from raft.messages import NOOP, Entry
-from raft.storage.files import sync_folder
 from raft.storage.journal import Contents, Journal
+from raft.storage.keys import create_keys
 from raft.storage.loader import new_owner
-from raft.storage.seal import create_keys
 from raft.storage.snapshot import FILE, SnapshotWriter
 from raft.storage.state import State, load, wipe
 from raft.storage.successor import succeed
@@ -90,5 +89,4 @@ def create_from_copy(folder: Path, addr: str, identity: NodeIdentity, index: int
     journal.restart(entries)
     journal.sync()
     journal.close()
-    os.rename(half, folder)
-    sync_folder(folder.parent)
+    move_file(half, folder)

@@ -10,7 +10,7 @@ from typing import Any
 
 import grpc
 
-from core.errors import ResourceExhausted
+from core.errors import ResourceExhausted, UnknownOutcome
 from core.logs import logger
 from proto import raft_pb2 as pb
 from raft.applier import Applier
@@ -106,6 +106,8 @@ class Snapshots:
             self._post(SnapshotArrived(sender, term, path, done))
             async with asyncio.timeout(_SEND_TIMEOUT):
                 return await answer
+        except TimeoutError:
+            raise UnknownOutcome("the snapshot was not put in use in time, and may still be") from None
         finally:
             self._receiving = False
 

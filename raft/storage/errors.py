@@ -1,5 +1,7 @@
 """Why a state folder cannot be used. Each message says what to do about it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from core.errors import FailedPrecondition, Internal
@@ -17,6 +19,17 @@ class DamagedState(FailedPrecondition):
     def __init__(self, path: Path, offset: int, what: str, node_id: str = "THIS-NODE") -> None:
         repair = REPAIR.format(node_id=node_id, folder=path.parent)
         super().__init__(f"{path}: {what} at byte {offset}. This manager does not start with it. {repair}")
+
+
+class UnreadableState(FailedPrecondition):
+    """The disk does not give back what is on it, or this process may not read it."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(f"cannot read {path}: {error.strerror or error}. This manager does not start without it")
+
+
+class Locked(FailedPrecondition):
+    """The data keys are sealed with an unlock key, and the one that was given, if any, is not it."""
 
 
 class ForeignState(FailedPrecondition):
@@ -38,3 +51,21 @@ class StorageFailed(Internal):
             f"This manager stops, so that nothing acknowledged is lost; "
             f"make room or replace the disk"
         )
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """What goes wrong with the disk meanwhile is StorageFailed."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageFailed(path, error) from error
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """What goes wrong with the disk meanwhile is UnreadableState."""
+    try:
+        yield
+    except OSError as error:
+        raise UnreadableState(path, error) from error

@@ -4,9 +4,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from google.protobuf.message import DecodeError
+
 from core.errors import FailedPrecondition
 from proto import raft_pb2 as pb
-from raft.storage.errors import ForeignState
+from raft.storage.errors import DamagedState, ForeignState
 from raft.storage.seal import DataKey
 
 FORMAT = 1
@@ -33,14 +35,23 @@ def new_header(owner: Owner, key: DataKey, sequence: int = 0) -> pb.RaftFileHead
     )
 
 
-def check_header(path: Path, payload: bytes, cluster_id: str, node_id: str) -> pb.RaftFileHeader:
-    """Raises ForeignState, or FailedPrecondition for a file of another version."""
-    header = pb.RaftFileHeader.FromString(payload)
+def read_header(path: Path, payload: bytes) -> pb.RaftFileHeader:
+    """Raises DamagedState, or FailedPrecondition for a file of another version."""
+    try:
+        header = pb.RaftFileHeader.FromString(payload)
+    except DecodeError as error:
+        raise DamagedState(path, 0, "the file's header is not what was written there") from error
     if header.format != FORMAT:
         raise FailedPrecondition(
             f"{path} was written in format {header.format}, and this version of pyswarm reads {FORMAT}: "
             f"start the version that wrote it"
         )
+    return header
+
+
+def check_header(path: Path, payload: bytes, cluster_id: str, node_id: str) -> pb.RaftFileHeader:
+    """Raises ForeignState, DamagedState, or FailedPrecondition for a file of another version."""
+    header = read_header(path, payload)
     if header.cluster_id != cluster_id:
         raise ForeignState(path.parent, "cluster", header.cluster_id, cluster_id)
     if header.node_id != node_id:

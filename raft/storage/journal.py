@@ -5,21 +5,25 @@ What is held in memory is what the disk holds plus what `sync` will write next; 
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from core.files import create_private_file, move_file, sync_folder, write_all
 from proto import raft_pb2 as pb
 from raft import codec
 from raft.messages import Entry
 from raft.storage.errors import StorageFailed
-from raft.storage.files import create_private, sync_folder, write_all
-from raft.storage.frame import frame
+from raft.storage.frame import MAX_FRAME, frame
 from raft.storage.header import Owner, new_header, place
 from raft.storage.seal import DataKey
 
 SEGMENT_BYTES = 16 << 20
 SUFFIX = ".wal"
+UNFINISHED = "segment.new"
+_BATCH_BYTES = MAX_FRAME // 4
+"""What waits for `sync` beyond this is written and synced at once, so that a frame has room for it."""
+_CLOSED = -1
 
 Sync = Callable[[int], None]
 
@@ -56,6 +60,8 @@ class Segment:
     sequence: int
     last_index: int
     """No entry in it is later."""
+    frames: int
+    """Sealed ones."""
 
 
 class Journal:
@@ -78,9 +84,11 @@ class Journal:
         self._sync = sync
         self._closed = segments
         self._pending = pb.RaftJournalBatch()
+        self._pending_bytes = 0
         self._failed: StorageFailed | None = None
+        self._descriptor = _CLOSED
         self.bytes_held = sum(len(entry.command) for entry in self.entries)
-        self._begin_segment(segments[-1].sequence + 1 if segments else 1)
+        self._begin_segment(segments[-1] if segments else None)
 
     @property
     def term(self) -> int:
@@ -101,6 +109,9 @@ class Journal:
         self.entries.append(entry)
         self.bytes_held += len(entry.command)
         self._pending.records.add(append=codec.encode_entry(entry))
+        self._pending_bytes += len(entry.command)
+        if self._pending_bytes > _BATCH_BYTES:
+            self.sync()
 
     def truncate(self, index: int) -> None:
         """Takes away the entry `index` and all after it."""
@@ -114,7 +125,8 @@ class Journal:
         self.bytes_held = sum(len(entry.command) for entry in self.entries)
         self._pending.records.add(starts_at=index)
         self.sync()
-        self._drop_segments(index)
+        kept = next((segment for segment in self._closed if segment.last_index >= index), self._segment)
+        self._drop_segments(kept.sequence)
 
     def restart(self, entries: list[Entry]) -> None:
         """Replaces the whole log."""
@@ -130,63 +142,105 @@ class Journal:
 
     def sync(self) -> None:
         """Everything so far is on disk when it returns. Raises StorageFailed."""
-        if not self._pending.records:
-            return
         if self._failed is not None:
             raise self._failed
+        if not self._pending.records:
+            return
         if self._size > SEGMENT_BYTES:
-            self._end_segment()
-        self._write(self._seal(self._pending.SerializeToString()))
-        self._pending = pb.RaftJournalBatch()
-        self._segment.last_index = max(self._segment.last_index, self.entries[-1].idx if self.entries else 0)
-
-    def close(self) -> None:
-        """Without `sync`: what was not synced was promised to nobody."""
-        os.close(self._descriptor)
-
-    # -- segments
-
-    def _begin_segment(self, sequence: int) -> None:
-        path = self._folder / f"{sequence:016d}{SUFFIX}"
-        header = new_header(self.owner, self._key, sequence)
-        self._segment = Segment(path, sequence, self.entries[-1].idx if self.entries else 0)
-        self._file_id = header.file_id
-        self._ordinal = 0
-        self._size = 0
-        # Older segments go away one day, and with them what they say of the term.
-        state = pb.RaftJournalBatch()
-        state.records.add(vote=pb.RaftVote(term=self.term, candidate=self.candidate))
+            self._next_segment()
         try:
-            self._descriptor = create_private(path)
-        except OSError as error:
-            raise self._fail(error) from error
-        self._write(frame(header.SerializeToString()) + self._seal(state.SerializeToString()))
-        try:
-            sync_folder(self._folder)
-        except OSError as error:
-            raise self._fail(error) from error
-
-    def _end_segment(self) -> None:
-        os.close(self._descriptor)
-        self._closed.append(self._segment)
-        self._begin_segment(self._segment.sequence + 1)
-
-    def _drop_segments(self, index: int) -> None:
-        while self._closed and self._closed[0].last_index < index:
-            self._closed.pop(0).path.unlink()
-
-    def _seal(self, payload: bytes) -> bytes:
-        sealed = self._key.seal(payload, place(self._file_id, self._ordinal))
-        self._ordinal += 1
-        return frame(sealed)
-
-    def _write(self, data: bytes) -> None:
-        try:
-            write_all(self._descriptor, data)
+            self._write(self._pending)
             self._sync(self._descriptor)
         except OSError as error:
             raise self._fail(error) from error
+        self._pending, self._pending_bytes = pb.RaftJournalBatch(), 0
+        self._segment.last_index = max(self._segment.last_index, self._last_index)
+
+    def reseal(self, key: DataKey) -> None:
+        """Writes all that is held anew, sealed with `key`; nothing that was sealed before is left.
+
+        Takes as long as the disk needs for all that is held. Raises StorageFailed.
+        """
+        self.sync()
+        self._key = key
+        self._next_segment(self._everything())
+        self._drop_segments(self._segment.sequence)
+
+    def hand_to(self, owner: Owner, batch: pb.RaftJournalBatch) -> None:
+        """Begins a file of another owner, whole with `batch` or not at all. What is held in memory is not changed."""
+        self.owner = owner
+        self._next_segment([batch])
+
+    def close(self) -> None:
+        """Without `sync`: what was not synced was promised to nobody."""
+        descriptor, self._descriptor = self._descriptor, _CLOSED
+        if descriptor != _CLOSED:
+            os.close(descriptor)
+
+    # -- segments
+
+    @property
+    def _last_index(self) -> int:
+        return self.entries[-1].idx if self.entries else 0
+
+    def _next_segment(self, contents: Iterable[pb.RaftJournalBatch] = ()) -> None:
+        self.close()
+        self._closed.append(self._segment)
+        self._begin_segment(self._segment, contents)
+
+    def _begin_segment(self, before: Segment | None, contents: Iterable[pb.RaftJournalBatch] = ()) -> None:
+        """Atomic: after a crash the file is there with all of `contents`, or not at all."""
+        sequence = 1 if before is None else before.sequence + 1
+        path = self._folder / f"{sequence:016d}{SUFFIX}"
+        header = new_header(self.owner, self._key, sequence)
+        self._segment = Segment(path, sequence, self._last_index, 0)
+        self._file_id = header.file_id
+        self._size = 0
+        first = pb.RaftJournalBatch()
+        first.records.add(start=pb.RaftSegmentStart(frames_before=0 if before is None else before.frames))
+        # Older segments go away one day, and with them what they say of the term.
+        first.records.add(vote=pb.RaftVote(term=self.term, candidate=self.candidate))
+        try:
+            unfinished = self._folder / UNFINISHED
+            self._descriptor = create_private_file(unfinished)
+            write_all(self._descriptor, frame(header.SerializeToString()))
+            for batch in (first, *contents):
+                self._write(batch)
+            self._sync(self._descriptor)
+            move_file(unfinished, path)
+        except OSError as error:
+            raise self._fail(error) from error
+
+    def _everything(self) -> Iterator[pb.RaftJournalBatch]:
+        batch = pb.RaftJournalBatch()
+        batch.records.add(truncate_from=0)
+        size = 0
+        for entry in self.entries:
+            batch.records.add(append=codec.encode_entry(entry))
+            size += len(entry.command)
+            if size > _BATCH_BYTES:
+                yield batch
+                batch, size = pb.RaftJournalBatch(), 0
+        yield batch
+
+    def _drop_segments(self, sequence: int) -> None:
+        """All before that one, the oldest first: after a crash what is left still follows each other."""
+        try:
+            while self._closed and self._closed[0].sequence < sequence:
+                self._closed.pop(0).path.unlink()
+                sync_folder(self._folder)
+        except OSError as error:
+            raise self._fail(error) from error
+
+    def _write(self, batch: pb.RaftJournalBatch) -> None:
+        data = self._seal(batch.SerializeToString())
+        write_all(self._descriptor, data)
         self._size += len(data)
+
+    def _seal(self, payload: bytes) -> bytes:
+        sealed = self._key.seal(payload, place(self._file_id, self._segment.frames))
+        self._segment.frames += 1
+        return frame(sealed)
 
     def _fail(self, error: OSError) -> StorageFailed:
         self._failed = StorageFailed(self._segment.path, error)

@@ -1,21 +1,18 @@
-"""Reads a journal back, or says exactly why it cannot be."""
+"""Opens a journal for writing, after what a crash tore off at its end is cut away."""
 
 import os
 import secrets
 from pathlib import Path
 
-from google.protobuf.message import DecodeError
-
-from core.errors import InvalidArgument
-from proto import raft_pb2 as pb
-from raft import codec
+from core.logs import logger
 from raft.messages import FIRST, Entry
-from raft.storage.errors import DamagedState
-from raft.storage.files import sync_folder
-from raft.storage.frame import Damaged, Torn, read_frames
-from raft.storage.header import Owner, check_header, place
-from raft.storage.journal import SUFFIX, Contents, Journal, Segment, Sync
-from raft.storage.seal import DataKey, KeyRing, Unsealable
+from raft.storage.errors import writing
+from raft.storage.header import Owner
+from raft.storage.journal import Contents, Journal, Sync
+from raft.storage.reader import Reading, Tear
+from raft.storage.seal import DataKey
+
+log = logger("raft.storage")
 
 
 def new_owner(cluster_id: str, node_id: str) -> Owner:
@@ -26,6 +23,7 @@ def new_owner(cluster_id: str, node_id: str) -> Owner:
 def create_journal(
     folder: Path, owner: Owner, key: DataKey, entries: list[Entry], sync: Sync = os.fdatasync
 ) -> Journal:
+    """Raises StorageFailed."""
     journal = Journal(owner, Contents(), [], folder, key, sync)
     for entry in (FIRST, *entries):
         journal.append(entry)
@@ -33,89 +31,25 @@ def create_journal(
     return journal
 
 
-def load_journal(folder: Path, cluster_id: str, node_id: str, keys: KeyRing, sync: Sync = os.fdatasync) -> Journal:
-    """Raises ForeignState, DamagedState, or FailedPrecondition for a file of another version or a missing key.
-
-    What a crash tore off at the end was never acknowledged: it is cut away.
-    """
-    contents = Contents()
-    segments: list[Segment] = []
-    owner: Owner | None = None
-    paths = sorted(folder.glob(f"*{SUFFIX}"))
-    for path in paths:
-        segment = _read_segment(path, contents, cluster_id, node_id, keys, last=path == paths[-1])
-        if segment is None:
-            continue
-        header, read = segment
-        if segments and read.sequence != segments[-1].sequence + 1:
-            raise DamagedState(path, 0, f"the file before it, number {read.sequence - 1}, is missing", node_id)
-        owner = Owner(header.cluster_id, header.node_id, header.incarnation)
-        segments.append(read)
-    if owner is None or not contents.entries:
-        raise DamagedState(folder / f"*{SUFFIX}", 0, "the log holds no entry", node_id)
-    return Journal(owner, contents, segments, folder, keys.current, sync)
+def open_journal(folder: Path, found: Reading, key: DataKey, sync: Sync = os.fdatasync) -> Journal:
+    """Raises StorageFailed."""
+    if found.tear is not None:
+        _cut(found.tear)
+    return Journal(found.owner, found.contents, found.segments, folder, key, sync)
 
 
-def _read_segment(
-    path: Path, contents: Contents, cluster_id: str, node_id: str, keys: KeyRing, last: bool
-) -> tuple[pb.RaftFileHeader, Segment] | None:
-    """None for a file whose creation was cut short."""
-    data = path.read_bytes()
-    header: pb.RaftFileHeader | None = None
-    key: DataKey | None = None
-    ordinal = highest = 0
-    offset = 0
-    try:
-        for offset, payload in read_frames(data):  # noqa: B007 - where it failed is told
-            if header is None or key is None:
-                header = check_header(path, payload, cluster_id, node_id)
-                key = keys.find(header.key_id, path)
-                continue
-            batch = pb.RaftJournalBatch.FromString(key.open(payload, place(header.file_id, ordinal)))
-            for record in batch.records:
-                _replay(record, contents)
-            highest = max(highest, contents.last_index if contents.entries else 0)
-            ordinal += 1
-    except (Unsealable, DecodeError, InvalidArgument, _Gap) as error:
-        raise DamagedState(path, offset, "a record is not what was written there", node_id) from error
-    except Damaged as error:
-        raise DamagedState(path, error.offset, "a record is damaged", node_id) from error
-    except Torn as error:
-        if not last:
-            raise DamagedState(path, error.offset, "the file ends early, and later files follow", node_id) from error
-        _cut(path, error.offset if header is not None else 0)
-    if header is None:
-        path.unlink()
-        sync_folder(path.parent)
-        return None
-    return header, Segment(path, header.sequence, highest)
-
-
-class _Gap(Exception):
-    pass
-
-
-def _replay(record: pb.RaftJournalRecord, contents: Contents) -> None:
-    match record.WhichOneof("kind"):
-        case "append":
-            entry = codec.decode_entry(record.append)
-            if contents.entries and entry.idx != contents.last_index + 1:
-                raise _Gap
-            contents.entries.append(entry)
-        case "truncate_from":
-            contents.truncate(record.truncate_from)
-        case "starts_at":
-            contents.start_at(record.starts_at)
-        case "vote":
-            contents.term, contents.candidate = record.vote.term, record.vote.candidate
-        case _:
-            raise InvalidArgument("a record of unknown kind")
-
-
-def _cut(path: Path, offset: int) -> None:
-    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    try:
-        os.ftruncate(descriptor, offset)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _cut(tear: Tear) -> None:
+    with writing(tear.path):
+        descriptor = os.open(tear.path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            size = os.fstat(descriptor).st_size
+            os.ftruncate(descriptor, tear.offset)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    log.warning(
+        "a crash tore the end of the log: what was never completely written, and so never acknowledged, is cut away",
+        path=str(tear.path),
+        offset=tear.offset,
+        bytes=size - tear.offset,
+    )

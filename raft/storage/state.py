@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import FailedPrecondition
+from core.files import move_file
 from raft import codec
 from raft.membership import Change, Configuration, Membership, Peer
 from raft.messages import NOOP, Entry
-from raft.storage.errors import DamagedState
-from raft.storage.files import sync_folder
+from raft.storage.errors import DamagedState, writing
 from raft.storage.header import Owner
 from raft.storage.journal import SUFFIX, Journal, Sync
-from raft.storage.loader import create_journal, load_journal, new_owner
-from raft.storage.seal import KeyRing, create_keys, load_keys
-from raft.storage.snapshot import FILE, Snapshot
+from raft.storage.keys import KeyRing, create_keys, load_keys
+from raft.storage.loader import create_journal, new_owner, open_journal
+from raft.storage.reader import Reading, read_journal
+from raft.storage.snapshot import FILE, Snapshot, sealed_with
 
 
 @dataclass(slots=True)
@@ -37,6 +38,19 @@ class State:
     def open_snapshot(self, path: Path | None = None) -> Snapshot:
         return Snapshot(path or self.snapshot_path, self.owner.cluster_id, self.owner.node_id, self.keys)
 
+    def is_current(self, snapshot: Path) -> bool:
+        """Whether it is sealed with the data key of now. Raises DamagedState, UnreadableState, FailedPrecondition."""
+        return sealed_with(snapshot) == self.keys.current.id
+
+    def retire_keys(self) -> None:
+        """Seals the log anew with the data key of now and forgets all others. The snapshot, if any, must be current.
+
+        After a crash each file is still sealed with a key that is held. Raises StorageFailed.
+        """
+        assert not self.snapshot_path.exists() or self.is_current(self.snapshot_path)
+        self.journal.reseal(self.keys.current)
+        self.keys.retire()
+
 
 def exists(folder: Path) -> bool:
     """Whether a member's log lies there."""
@@ -49,40 +63,59 @@ def wipe(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-def create(folder: Path, cluster_id: str, node_id: str, first_addr: str | None, sync: Sync = os.fdatasync) -> State:
+def create(
+    folder: Path,
+    cluster_id: str,
+    node_id: str,
+    first_addr: str | None,
+    sync: Sync = os.fdatasync,
+    unlock_key: bytes = b"",
+) -> State:
     """An empty log. With `first_addr`, that of a new cluster of this one member; else it waits to be added.
 
-    Atomic: after a crash there is a whole log or none. FailedPrecondition if `folder` holds anything.
+    With `unlock_key` it is locked from the beginning. Atomic: after a crash there is a whole log or none.
+    Raises StorageFailed, and FailedPrecondition if `folder` holds anything.
     """
     if folder.exists() and any(folder.iterdir()):
         raise FailedPrecondition(f"{folder} is not empty; move what is in it away")
     half = folder.with_name(folder.name + ".new")
-    wipe(half)
-    half.mkdir(mode=0o700, parents=True)
     owner = new_owner(cluster_id, node_id)
     entries: list[Entry] = []
     if first_addr is not None:
         change = Change(Peer(node_id, first_addr, owner.incarnation))
         entries.append(Entry(codec.encode_change(b"first member", change), 2, 0))
-    create_journal(half, owner, create_keys(half).current, entries, sync).close()
-    os.rename(half, folder)
-    sync_folder(folder.parent)
-    return load(folder, cluster_id, node_id, sync)
+    with writing(folder):
+        wipe(half)
+        half.mkdir(mode=0o700, parents=True)
+        create_journal(half, owner, create_keys(half, unlock_key).current, entries, sync).close()
+        move_file(half, folder)
+    return load(folder, cluster_id, node_id, sync, unlock_key)
 
 
-def load(folder: Path, cluster_id: str, node_id: str, sync: Sync = os.fdatasync) -> State:
-    """Raises ForeignState, DamagedState, or FailedPrecondition."""
-    keys = load_keys(folder)
-    for leftover in folder.glob(f"{FILE}.*"):
-        leftover.unlink()
+def load(folder: Path, cluster_id: str, node_id: str, sync: Sync = os.fdatasync, unlock_key: bytes = b"") -> State:
+    """Raises what `read` does, with everything left as it was; and StorageFailed."""
+    keys = load_keys(folder, unlock_key)
+    found, snapshot = read(folder, cluster_id, node_id, keys)
+    with writing(folder):
+        for leftover in (*folder.glob(f"{FILE}.*"), *folder.glob("*.new")):
+            leftover.unlink()
+    journal = open_journal(folder, found, keys.current, sync)
+    if snapshot is not None:
+        _align(journal, snapshot)
+    return State(folder, keys, journal, snapshot, _membership(journal, snapshot))
+
+
+def read(folder: Path, cluster_id: str, node_id: str, keys: KeyRing) -> tuple[Reading, Snapshot | None]:
+    """Changes nothing. Raises ForeignState, DamagedState, UnreadableState, or FailedPrecondition."""
     path = folder / FILE
     snapshot = Snapshot(path, cluster_id, node_id, keys) if path.exists() else None
-    journal = load_journal(folder, cluster_id, node_id, keys, sync)
-    if snapshot is not None:
-        _align(journal, snapshot, path)
-    elif journal.entries[0].idx != 1:
+    found = read_journal(folder, cluster_id, node_id, keys)
+    first = found.contents.first_index
+    if snapshot is None and first != 1:
         raise DamagedState(path, 0, "the snapshot that the log needs is missing", node_id)
-    return State(folder, keys, journal, snapshot, _membership(journal, snapshot))
+    if snapshot is not None and first > snapshot.index:
+        raise DamagedState(path, 0, "the log begins after the snapshot ends", node_id)
+    return found, snapshot
 
 
 def ends(snapshot: Snapshot) -> tuple[Entry, Entry]:
@@ -91,11 +124,9 @@ def ends(snapshot: Snapshot) -> tuple[Entry, Entry]:
     return Entry(NOOP, last.idx - 1, snapshot.state.prev_term), last
 
 
-def _align(journal: Journal, snapshot: Snapshot, path: Path) -> None:
+def _align(journal: Journal, snapshot: Snapshot) -> None:
     """S5: a crash may have come between the snapshot's and the journal's turn. The journal is made to begin with it."""
     held = journal.at(snapshot.index)
-    if held is None and journal.entries[0].idx > snapshot.index:
-        raise DamagedState(path, 0, "the log begins after the snapshot ends", journal.owner.node_id)
     if held is None or held.term != snapshot.term or journal.at(snapshot.index - 1) is None:
         journal.restart(list(ends(snapshot)))
         journal.sync()

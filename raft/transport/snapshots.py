@@ -6,12 +6,12 @@ from pathlib import Path
 
 import grpc
 
-from core.errors import InvalidArgument
+from core.errors import InvalidArgument, Unavailable
 from proto import raft_pb2 as pb
 from proto.raft_pb2_grpc import RaftStub
 from raft.storage.header import Owner
 from raft.storage.seal import DataKey
-from raft.storage.snapshot import Snapshot, SnapshotWriter
+from raft.storage.snapshot import Snapshot, SnapshotWriter, check_state
 
 
 async def send_snapshot(
@@ -37,22 +37,37 @@ def _parts(snapshot: Snapshot, term: int) -> Iterator[pb.RaftSnapshotPart]:
 
 
 async def receive_snapshot(parts: AsyncIterator[pb.RaftSnapshotPart], path: Path, owner: Owner, key: DataKey) -> int:
-    """Writes it to `path`, whole and synced, off the loop; the sender's term. Raises InvalidArgument, OSError."""
+    """Writes it to `path`, whole and synced, off the loop; the sender's term.
+
+    Raises InvalidArgument, or Unavailable where this disk does not take it. Nothing is left at `path` then.
+    """
     first = await anext(parts, None)
-    if first is None or first.WhichOneof("body") != "state" or first.state.entry.index < 2:
+    if first is None or first.WhichOneof("body") != "state":
         raise InvalidArgument("a snapshot begins with its state")
-    writer = await asyncio.to_thread(SnapshotWriter, path, owner, key, first.state)
-    count = 0
+    check_state(first.state)
     try:
-        async for part in parts:
-            if part.WhichOneof("body") == "end" and part.end == count:
+        writer = await asyncio.to_thread(SnapshotWriter, path, owner, key, first.state)
+        try:
+            await _receive_chunks(parts, writer)
+        except BaseException:
+            # A thread may still be in it, when this call was cancelled: not waited for here.
+            asyncio.get_running_loop().run_in_executor(None, writer.abandon)
+            raise
+    except OSError as error:
+        raise Unavailable(f"the snapshot cannot be written to {path}: {error.strerror}") from error
+    return first.term
+
+
+async def _receive_chunks(parts: AsyncIterator[pb.RaftSnapshotPart], writer: SnapshotWriter) -> None:
+    count = 0
+    async for part in parts:
+        match part.WhichOneof("body"):
+            case "chunk":
+                await asyncio.to_thread(writer.write, part.chunk)
+                count += 1
+            case "end" if part.end == count:
                 await asyncio.to_thread(writer.finish)
-                return first.term
-            if part.WhichOneof("body") != "chunk":
+                return
+            case _:
                 break
-            await asyncio.to_thread(writer.write, part.chunk)
-            count += 1
-        raise InvalidArgument("a snapshot's parts do not follow each other")
-    except BaseException:
-        writer.abandon()
-        raise
+    raise InvalidArgument("a snapshot's parts do not follow each other")

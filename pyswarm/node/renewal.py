@@ -26,7 +26,7 @@ log = logger("node.renewal")
 
 Ask = Callable[[bytes], Awaitable[pb.IssueCertificateResponse]]
 
-_RECHECK = 600.0
+_RECHECK = 60.0
 """Seconds after which the clock is looked at again: it may have jumped, or the machine may have slept."""
 _ASK_SECONDS = 10.0
 
@@ -99,7 +99,7 @@ class Renewer:
             try:
                 await self._renew()
             except PyswarmError as error:
-                self._failed(error.message)
+                self._failed(error)
                 await asyncio.sleep(self._backoff.next())
             else:
                 self.problem = ""
@@ -130,13 +130,22 @@ class Renewer:
         if self._credentials.identity.role is not self._wanted:
             raise Unavailable(f"the cluster has not made this node a {self._wanted.name.lower()} yet")
         if self._due <= self._clock.now():
-            raise Unavailable("the new certificate is nearly expired by the clock here: set the nodes' clocks right")
+            raise _ClocksDiffer
 
-    def _failed(self, reason: str) -> None:
-        if self._credentials.expires_at <= self._clock.now():
+    def _failed(self, error: PyswarmError) -> None:
+        reason = error.message
+        if self._credentials.expires_at <= self._clock.now() and not isinstance(error, _ClocksDiffer):
             reason = (
-                f"this node's certificate has expired, so managers refuse it ({reason}); if its clock is right, run "
-                "`pyswarm leave --force` and join again with a token"
+                "this node's certificate has expired, so managers refuse it; if its clock is right, run "
+                f"`pyswarm leave --force` and join again with a token ({reason})"
             )
         self.problem = reason
         log.warning("certificate not renewed", reason=reason)
+
+
+class _ClocksDiffer(Unavailable):
+    def __init__(self) -> None:
+        super().__init__(
+            "a certificate that a manager has just issued is an old one by the clock here: set this node's clock, or "
+            "the managers', right"
+        )

@@ -1,0 +1,88 @@
+"""Processes of the log under kill -9, and on disks that keep only what was synced: nothing acknowledged is lost."""
+
+import os
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.support.disks import DEATHS, lose_power
+from tests.support.raft_processes import TIMING, Process, World, processes
+from tests.support.raft_writers import Writers, lost, writing
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
+KILLS = int(os.environ.get("RAFT_KILLS", "15"))
+
+
+async def victims(world: World, round_: int, rng: Random) -> list[Process]:
+    """Every third time all; else mostly the leader."""
+    if round_ % 3 == 0:
+        return world.members
+    leader = await world.leader()
+    followers = [member for member in world.members if member is not leader]
+    return [leader if rng.random() < 0.6 else rng.choice(followers)]
+
+
+async def dies_in_the_window(world: World, victim: Process, where: str) -> None:
+    """The victim kills itself at its next snapshot; the writers bring that about."""
+
+    async def dead() -> bool:
+        return not victim.running
+
+    await world.caught_up(victim)
+    await victim.ask("die", where=where)
+    await world.until(f"{victim.name} dies {where}", dead)
+    assert victim.exit_code == -9
+
+
+async def test_RFT_03_no_acknowledged_write_is_lost_however_often_members_are_killed(tmp_path: Path) -> None:
+    rng, kinds = Random(1), Counter[str]()
+    async with processes(tmp_path) as world, writing(world) as writers:
+        for round_ in range(KILLS):
+            await writers.more(rng.randint(1, 150))
+            killed = await victims(world, round_, rng)
+            kinds["all" if len(killed) == 3 else "one"] += 1
+            if round_ % 4 == 0:
+                where = DEATHS[round_ // 4 % 3]
+                kinds[where] += 1
+                await dies_in_the_window(world, rng.choice(killed), where)
+            for member in killed:
+                member.kill()
+            if len(killed) == 1:
+                await writers.more(10)
+            for member in killed:
+                member.start()
+        print(f"\n{KILLS} rounds of kill -9: {dict(kinds)}")
+
+
+async def test_S8_no_acknowledged_write_rests_on_what_was_not_synced(tmp_path: Path) -> None:
+    rng, gone = Random(2), 0
+    async with processes(tmp_path, platters=True) as world, writing(world) as writers:
+        for round_ in range(KILLS):
+            await writers.more(rng.randint(1, 150))
+            killed = await victims(world, round_, rng)
+            for member in killed:
+                member.kill()
+            for member in killed:
+                gone += lose_power(member.disk, member.platter, rng)
+                member.start()
+        print(f"\n{KILLS} losses of power took {gone} bytes that were written but not synced")
+    assert gone > 0
+
+
+async def test_the_disk_that_forgets_finds_out_a_log_that_does_not_sync(tmp_path: Path) -> None:
+    async with processes(tmp_path, replace(TIMING, snapshot_entries=100_000), platters=True) as world:
+        writers = Writers(world)
+        writers.start()
+        await writers.more(50)
+        for member in world.members:
+            await member.ask("stop_syncing")
+        await writers.more(200)
+        await writers.stop()
+        for member in world.members:
+            member.kill()
+            lose_power(member.disk, member.platter)
+            member.start()
+        assert lost(writers.acknowledged, await world.log_of(await world.leader())) >= 150

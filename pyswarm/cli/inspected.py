@@ -21,7 +21,7 @@ _ABSENT_BY_VALUE: Sequence[tuple[Value, str]] = (
     (0, "ExitCode ForceUpdate MaxAttempts MemoryBytes NanoCPUs PID PublishedPort Slot"),
     (Duration(0), "Delay Monitor Window"),
     (False, "ControlAvailable CreateMountpoint Leader NoCopy NonRecursive ReadOnly"),
-    ([], "Args Command Constraints Env Mounts Platforms Plugins Ports"),
+    ([], "Args Command Constraints Env Mounts Networks Platforms Plugins Ports VirtualIPs"),
     ({}, "Labels Options"),
     (
         None,

@@ -36,6 +36,23 @@ def _connect(ctx: click.Context, host: str) -> None:
     ctx.obj = Client(host)
 
 
+def _tell_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"pyswarm version {version('pyswarm-orchestrator')}")
+        ctx.exit()
+
+
+version_option = click.option(
+    "-v",
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_tell_version,
+    help="Print the version and exit.",
+)
 cli = Group(
     "pyswarm",
     COMMANDS,
@@ -44,6 +61,7 @@ cli = Group(
     help="A container orchestrator with Docker Swarm's simplicity.",
 )
 host_option(cli)
+version_option(cli)
 
 
 def main() -> NoReturn:

@@ -43,11 +43,15 @@ class Parsed(click.ParamType[T], Generic[T]):
 
 
 class Choice(click.Choice[str]):
+    """Docker's command takes any word and refuses it later: the exit code is another than that of a bad flag."""
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value in self.choices:
             return value
-        what = param.name if param is not None else "value"
-        refuse(f"unknown {what} {value}: write {' or '.join(map(str, self.choices))}", str(value), param, ctx)
+        reason = f"{value}: write {' or '.join(map(str, self.choices))}"
+        if isinstance(param, click.Option):
+            raise click.ClickException(f"unknown {param.opts[0].removeprefix('--')} {reason}")
+        raise click.BadParameter(f"unknown {param.name if param is not None else 'value'} {reason}", ctx, param)
 
 
 def parse_count(text: str) -> int:

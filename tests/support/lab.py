@@ -49,9 +49,10 @@ class Cluster:
     def token(self, role: str, manager: str = "m1") -> str:
         return self.pyswarm(manager, "join-token", "-q", role).strip()
 
-    def join(self, name: str, role: str, manager: str = "m1") -> None:
+    def join(self, name: str, role: str, manager: str = "m1", *arguments: str) -> None:
         token = self.token(role, manager)
-        self.pyswarm(name, "join", "--token", "-", f"{self.host(manager).address}:2377", input=token.encode())
+        to = f"{self.host(manager).address}:2377"
+        self.pyswarm(name, "join", *arguments, "--token", "-", to, input=token.encode())
 
     def form(self) -> None:
         """m1 begins, the others join by the first letter of their names."""

@@ -3,7 +3,7 @@
 What takes time is played: the log (every proposal is committed), the agents and the role manager (InstantAgents).
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
 
 from core.clock import SECOND, ManualClock
@@ -33,7 +33,7 @@ from manager.leader import Turns
 from manager.orchestrator import GlobalOrchestrator, Reaper, ReplicatedOrchestrator, Starter, UpdateSupervisor
 from manager.replicator import Replicator
 from manager.scheduler import Scheduler
-from manager.store import Commit, Event, Store, encode_entry
+from manager.store import Commit, Event, Store, Transaction, encode_entry
 from raft import Member
 from tests.support.instant_agents import InstantAgents
 from tests.support.one_manager import LoneConsensus
@@ -86,6 +86,9 @@ class MemoryCluster:
     async def run(self, name: str, replicas: int = 1) -> Service:
         task = TaskSpec(container=ContainerSpec(image="busybox"))
         return await self.control.create_service(ServiceSpec(name, task=task, replicas=replicas), name.encode())
+
+    async def write(self, change: Callable[[Transaction], None]) -> None:
+        await self._replicator.update(change)
 
     @property
     def cluster(self) -> Cluster:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from core.errors import InvalidArgument
 from core.model import Cluster, ClusterSpec
 from pyswarm.engineapi.wire.fields import Fields
-from pyswarm.engineapi.wire.json_types import Json, show_meta
+from pyswarm.engineapi.wire.json_types import Json, ordered, show_meta
 from pyswarm.engineapi.wire.tls import trust_root
 
 _SUBNET_SIZE = 24
@@ -44,7 +44,7 @@ def read_cluster_fields(fields: Fields, base: ClusterSpec) -> ClusterSpec:
 def show_cluster_spec(spec: ClusterSpec) -> Json:
     return {
         "Name": spec.name,
-        "Labels": dict(spec.labels),
+        "Labels": ordered(spec.labels),
         "Orchestration": {"TaskHistoryRetentionLimit": spec.task_history_limit},
         "Raft": {"SnapshotInterval": spec.snapshot_interval, **_RAFT},
         "Dispatcher": {"HeartbeatPeriod": spec.heartbeat_period},

@@ -1,5 +1,6 @@
 """What the values of an answer are made of."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from core.model import Meta
@@ -16,6 +17,11 @@ def some(**values: Any) -> Json:
 def given(**values: Any) -> Json:
     """Those of `values` that are not None: Go's `omitempty` on a pointer."""
     return {key: value for key, value in values.items() if value is not None}
+
+
+def ordered(values: Mapping[str, str]) -> Json:
+    """Labels and options, by their keys: so Go writes a map."""
+    return dict(sorted(values.items()))
 
 
 def show_meta(object_id: str, meta: Meta) -> Json:

@@ -23,8 +23,13 @@ def read_init(body: object) -> InitRequest:
         advertise_addr=fields.text("AdvertiseAddr"),
         availability=fields.choice("Availability", AVAILABILITIES, Availability.ACTIVE),
         spec=read_cluster_fields(spec, ClusterSpec()) if spec else ClusterSpec(),
+        force_new_cluster=fields.flag("ForceNewCluster"),
     )
     fields.finish()
+    if request.force_new_cluster and (request.spec, request.availability) != (ClusterSpec(), Availability.ACTIVE):
+        raise InvalidArgument(
+            "ForceNewCluster keeps the cluster's settings and the node's availability: change them afterwards"
+        )
     return request
 
 

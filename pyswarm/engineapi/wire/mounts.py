@@ -2,7 +2,7 @@
 
 from core.model import BindOptions, Mount, MountType, TmpfsOptions, VolumeOptions
 from pyswarm.engineapi.wire.fields import INT32_MAX, Fields
-from pyswarm.engineapi.wire.json_types import Json, given, some
+from pyswarm.engineapi.wire.json_types import Json, given, ordered, some
 from pyswarm.engineapi.wire.names import MOUNT_TYPES, word
 
 
@@ -69,8 +69,8 @@ def _read_volume(fields: Fields | None) -> VolumeOptions | None:
 def _show_volume(volume: VolumeOptions) -> Json:
     return some(
         NoCopy=volume.no_copy,
-        Labels=dict(volume.labels),
-        DriverConfig=some(Name=volume.driver, Options=dict(volume.driver_options)),
+        Labels=ordered(volume.labels),
+        DriverConfig=some(Name=volume.driver, Options=ordered(volume.driver_options)),
     )
 
 

@@ -3,7 +3,7 @@
 from core.errors import InvalidArgument
 from core.model import ManagerStatus, Node, NodeDescription, NodeSpec
 from pyswarm.engineapi.wire.fields import Fields
-from pyswarm.engineapi.wire.json_types import Json, given, show_meta, some
+from pyswarm.engineapi.wire.json_types import Json, given, ordered, show_meta, some
 from pyswarm.engineapi.wire.names import AVAILABILITIES, ROLES, word
 from pyswarm.engineapi.wire.task_spec import show_platform, show_resources
 from pyswarm.engineapi.wire.tls import TrustRoot
@@ -30,7 +30,7 @@ def read_node_spec(body: object) -> NodeSpec:
 def show_node_spec(spec: NodeSpec) -> Json:
     return {
         **some(Name=spec.name),
-        "Labels": dict(spec.labels),
+        "Labels": ordered(spec.labels),
         "Role": word(spec.role),
         "Availability": word(spec.availability),
     }
@@ -56,7 +56,7 @@ def _show_description(description: NodeDescription) -> Json:
         "Resources": show_resources(description.resources),
         "Engine": some(
             EngineVersion=description.engine_version,
-            Labels=dict(description.engine_labels),
+            Labels=ordered(description.engine_labels),
             Plugins=plugins,
         ),
     }

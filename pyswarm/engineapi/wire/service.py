@@ -5,7 +5,7 @@ from core.model import Service, ServiceMode, ServiceSpec, UpdateStatus
 from pyswarm.engineapi.wire.defaults import with_defaults
 from pyswarm.engineapi.wire.endpoint import read_endpoint_spec, show_endpoint, show_endpoint_spec
 from pyswarm.engineapi.wire.fields import Fields
-from pyswarm.engineapi.wire.json_types import Json, given, show_meta, some
+from pyswarm.engineapi.wire.json_types import Json, given, ordered, show_meta, some
 from pyswarm.engineapi.wire.task_spec import read_task_spec, show_task_spec
 from pyswarm.engineapi.wire.times import show_time
 from pyswarm.engineapi.wire.update_config import read_rollback_config, read_update_config, show_update_config
@@ -35,7 +35,7 @@ def show_service_spec(spec: ServiceSpec) -> Json:
     """As it was sent, plus what dockerd adds: Isolation, Runtime, and one replica where no number was given."""
     return {
         "Name": spec.name,
-        "Labels": dict(spec.labels),
+        "Labels": ordered(spec.labels),
         "TaskTemplate": {**show_task_spec(spec.task), "Runtime": "container"},
         "Mode": _show_mode(spec),
         **given(

@@ -12,7 +12,7 @@ from core.model import (
     TaskSpec,
 )
 from pyswarm.engineapi.wire.fields import Fields
-from pyswarm.engineapi.wire.json_types import Json, given, some
+from pyswarm.engineapi.wire.json_types import Json, given, ordered, some
 from pyswarm.engineapi.wire.mounts import read_mount, show_mount
 from pyswarm.engineapi.wire.names import RESTART_CONDITIONS, word
 
@@ -71,17 +71,17 @@ def _show_container(spec: ContainerSpec) -> Json:
     return {
         **some(
             Image=spec.image,
-            Labels=dict(spec.labels),
+            Labels=ordered(spec.labels),
             Command=list(spec.command),
             Args=list(spec.args),
             Hostname=spec.hostname,
             Env=list(spec.env),
             Dir=spec.dir,
             User=spec.user,
-            StopSignal=spec.stop_signal,
-            Mounts=[show_mount(mount) for mount in spec.mounts],
         ),
-        **given(Init=spec.init, StopGracePeriod=spec.stop_grace_period),
+        **given(Init=spec.init),
+        **some(StopSignal=spec.stop_signal, Mounts=[show_mount(mount) for mount in spec.mounts]),
+        **given(StopGracePeriod=spec.stop_grace_period),
         "Isolation": _ISOLATION,
     }
 

@@ -35,10 +35,11 @@ class Locked(FailedPrecondition):
 class ForeignState(FailedPrecondition):
     """The folder belongs to another cluster or node."""
 
-    def __init__(self, folder: Path, what: str, theirs: str, ours: str) -> None:
+    def __init__(self, folder: Path, what: str, theirs: str, ours: str, node_id: str) -> None:
         super().__init__(
-            f"{folder} holds the log of {what} {theirs}, but this is {what} {ours}: "
-            f"give the folder of this {what}, or move {folder} away to begin with an empty one"
+            f"{folder} holds the log of {what} {theirs}, but this is {what} {ours}: give the folder of this {what}; "
+            f"if it is lost, move {folder} away, and on another manager run `pyswarm node demote {node_id}`, then "
+            f"`pyswarm node promote {node_id}`"
         )
 
 

@@ -53,9 +53,9 @@ def check_header(path: Path, payload: bytes, cluster_id: str, node_id: str) -> p
     """Raises ForeignState, DamagedState, or FailedPrecondition for a file of another version."""
     header = read_header(path, payload)
     if header.cluster_id != cluster_id:
-        raise ForeignState(path.parent, "cluster", header.cluster_id, cluster_id)
+        raise ForeignState(path.parent, "cluster", header.cluster_id, cluster_id, node_id)
     if header.node_id != node_id:
-        raise ForeignState(path.parent, "node", header.node_id, node_id)
+        raise ForeignState(path.parent, "node", header.node_id, node_id, node_id)
     return header
 
 

@@ -1,7 +1,7 @@
 """A manager: its copy of the store, its place in the log, what it serves, and, while it leads, the leader's loops."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from identity.channels import SERVER_OPTIONS, listen
 from identity.credentials import Credentials
 from identity.model import NodeIdentity
 from manager.allocator import Allocator
+from manager.backup import write_copy
 from manager.ca import Authority, NodeCAService, authorize, bootstrap_server
 from manager.control import Control, ControlServicer, RoutedControl
 from manager.dispatcher import Dispatcher, DispatcherServicer, Orphans
@@ -120,13 +121,19 @@ class Manager:
     def members(self) -> Sequence[Member]:
         return self._raft.members()
 
+    async def backup(self, passphrase: str) -> Iterator[bytes]:
+        """The whole state, sealed; as manager.backup's `write_copy`. Raises what a read barrier raises."""
+        await self._raft.read_barrier()
+        return write_copy(self.store, passphrase)
+
     async def ended(self) -> str | None:
         """Returns when its place in the log is given up: with the reason if it had to be, None after `stop`."""
         failure = await self._raft.ended()
         return failure.message if failure is not None else None
 
     async def start(self, founding: Founding | None, managers: Sequence[str]) -> None:
-        """Serves, and takes its place: founds the cluster, joins it through one of `managers`, or goes on.
+        """Serves, and takes its place: founds the cluster, joins it through one of `managers`, or goes on; if it is the
+        only manager it leads when this returns.
 
         Raises Unavailable if a port is taken or no manager answers, and what raft's `join` raises.
         """
@@ -139,6 +146,8 @@ class Manager:
         else:
             # Its address may be another than before the restart; there may be no leader yet to tell.
             self._announcing = asyncio.create_task(self._announce(managers))
+            if len(self.members) == 1:
+                await self._until_leading()
 
     async def stop(self) -> None:
         """A leader hands over first. Sessions are told where to go."""
@@ -171,14 +180,20 @@ class Manager:
             self._servers.append(each)
 
     async def _found(self, founding: Founding) -> None:
-        async with asyncio.timeout(_LEAD_SECONDS):
-            await self._led.wait()
+        await self._until_leading()
 
         def create(tx: Transaction) -> None:
             tx.create(founding.cluster)
             tx.create(founding.node)
 
         await self._replicator.update(create)
+
+    async def _until_leading(self) -> None:
+        try:
+            async with asyncio.timeout(_LEAD_SECONDS):
+                await self._led.wait()
+        except TimeoutError:
+            raise Unavailable(f"this manager does not lead its cluster after {_LEAD_SECONDS:g} s") from None
 
     async def _join(self, managers: Sequence[str]) -> None:
         failure: PyswarmError = Unavailable("no manager is known to join")

@@ -1,6 +1,6 @@
 """What the API needs of the node it speaks for; the roof hands in the real ones."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -19,6 +19,7 @@ __all__ = [
     "NodeApi",
     "NotInSwarm",
     "NotManager",
+    "RestoreRequest",
 ]
 
 LocalState = Literal["inactive", "pending", "active", "error", "locked"]
@@ -53,6 +54,8 @@ class InitRequest:
     advertise_addr: str = ""
     availability: Availability = Availability.ACTIVE
     spec: ClusterSpec = field(default_factory=ClusterSpec)
+    force_new_cluster: bool = False
+    """Go on as the only manager with what this one holds: empty addresses stay what they are, the rest is not used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +67,22 @@ class JoinRequest:
     availability: Availability = Availability.ACTIVE
 
 
+@dataclass(frozen=True, slots=True)
+class RestoreRequest:
+    listen_addr: str = ""
+    advertise_addr: str = ""
+    passphrase: str = field(default="", repr=False)
+
+
 class NodeApi(Protocol):
     """This node's own life. Every method may raise any PyswarmError; its message goes to the user as it is."""
 
     async def init(self, request: InitRequest) -> str:
         """Starts a cluster of one manager; its node id. Returns once it leads, and cluster and node can be read:
         clients ask for both at once. Raises AlreadyInSwarm.
+
+        To force a new cluster raises FailedPrecondition instead on a node that holds no manager's log, and while the
+        quorum is there.
         """
         ...
 
@@ -79,6 +92,19 @@ class NodeApi(Protocol):
 
     async def leave(self, force: bool) -> None:
         """Raises NotInSwarm; Unavailable for a manager that is not forced, with what would be lost."""
+        ...
+
+    async def backup(self, passphrase: str) -> Iterator[bytes]:
+        """The cluster as of now, sealed; to be read off the loop, which raises InvalidArgument for a passphrase that is
+        too short. Raises NotManager, and what a read raises.
+        """
+        ...
+
+    async def restore(self, request: RestoreRequest, backup: AsyncIterable[bytes]) -> str:
+        """Starts a cluster of one manager out of `backup`; its node id. Returns as `init` does, or leaves no trace.
+
+        Raises AlreadyInSwarm, InvalidArgument for a wrong passphrase or file.
+        """
         ...
 
     def status(self) -> LocalNode: ...

@@ -32,7 +32,7 @@ async def found(config: DaemonConfig, state: StateDir, request: InitRequest) -> 
     node, issued = first_manager(cluster, new_id(), csr, request.availability, now)
     node = replace(node, status=NodeStatus(addr=address.host))
     credentials = Credentials(key, issued.certificate, issued.root)
-    _keep(state, membership, credentials)
+    keep(state, membership, credentials)
     return Member(config, state, membership, credentials, Founding(cluster, node))
 
 
@@ -44,10 +44,11 @@ async def join(config: DaemonConfig, state: StateDir, request: JoinRequest) -> M
     membership = Membership(request.advertise_addr, request.listen_addr, remotes)
     own_address(config, membership)
     credentials = await joining.join(remotes, request.join_token, request.availability, WallClock())
-    _keep(state, membership, credentials)
+    keep(state, membership, credentials)
     return Member(config, state, membership, credentials)
 
 
-def _keep(state: StateDir, membership: Membership, credentials: Credentials) -> None:
+def keep(state: StateDir, membership: Membership, credentials: Credentials) -> None:
+    """The membership comes last: with it the node belongs to the cluster, also after a crash."""
     save(state.certificates, credentials.bundle)
     state.save(membership)

@@ -1,7 +1,7 @@
 """This node, as the local API speaks of it: in a cluster or in none, and the ways between the two."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Iterator, Mapping
 from typing import Any
 
 from core.errors import FailedPrecondition, PyswarmError, Unavailable
@@ -18,11 +18,13 @@ from pyswarm.engineapi.ports import (
     LocalState,
     NotInSwarm,
     NotManager,
+    RestoreRequest,
 )
 from pyswarm.node.config import DaemonConfig
 from pyswarm.node.engine import engine_info
 from pyswarm.node.entering import found, join
 from pyswarm.node.member import Member
+from pyswarm.node.recovery import check_quorum_lost, go_on_alone, restore
 from pyswarm.node.state import StateDir
 
 _RESUME_RETRY = 5.0
@@ -32,7 +34,7 @@ log = logger("node")
 
 
 class LocalNodeApi:
-    """Implements engineapi's NodeApi. One thing happens at a time: init, join, leave and resume wait for each other."""
+    """Implements engineapi's NodeApi. One thing happens at a time: resuming, and the ways in and out."""
 
     def __init__(self, config: DaemonConfig, state: StateDir) -> None:
         self._config = config
@@ -41,6 +43,7 @@ class LocalNodeApi:
         self._error = ""
         self._pending = False
         self._changing = asyncio.Lock()
+        self._resuming: asyncio.Task[None] | None = None
 
     @property
     def manager(self) -> Manager | None:
@@ -67,7 +70,7 @@ class LocalNodeApi:
 
     async def _resume(self) -> None:
         membership = self._state.load()
-        if membership is None:
+        if membership is None or self._member is not None:
             return
         credentials = load_credentials(self._state.certificates)
         if credentials is None:
@@ -79,6 +82,8 @@ class LocalNodeApi:
 
     async def init(self, request: InitRequest) -> str:
         async with self._changing:
+            if request.force_new_cluster:
+                return await self._go_on_alone(request)
             self._check_free()
             return await self._enter(found(self._config, self._state, request))
 
@@ -86,6 +91,11 @@ class LocalNodeApi:
         async with self._changing:
             self._check_free()
             await self._enter(join(self._config, self._state, request))
+
+    async def restore(self, request: RestoreRequest, backup: AsyncIterable[bytes]) -> str:
+        async with self._changing:
+            self._check_free()
+            return await self._enter(restore(self._config, self._state, request, backup))
 
     async def leave(self, force: bool) -> None:
         async with self._changing:
@@ -102,6 +112,9 @@ class LocalNodeApi:
 
     async def stop(self) -> None:
         """The daemon ends; containers and the relay go on."""
+        if self._resuming is not None:
+            self._resuming.cancel()
+            await asyncio.gather(self._resuming, return_exceptions=True)
         if self._member is not None:
             await self._member.stop()
 
@@ -120,8 +133,14 @@ class LocalNodeApi:
         )
 
     def control(self) -> ControlApi:
+        return self._running_manager().control
+
+    async def backup(self, passphrase: str) -> Iterator[bytes]:
+        return await self._running_manager().backup(passphrase)
+
+    def _running_manager(self) -> Manager:
         if self.manager is not None:
-            return self.manager.control
+            return self.manager
         member = self._member
         if self._error or (member is not None and member.identity.role is Role.MANAGER):
             raise Unavailable(f"This node cannot answer for its swarm: {self.status().error or _STARTING}")
@@ -138,6 +157,7 @@ class LocalNodeApi:
         """Becomes the member that `entering` makes; if that fails, is what it was before."""
         self._pending = True
         try:
+            self._state.wipe()  # a crash may have come before the last step of an earlier attempt
             member = await entering
             await self._start(member, member.enter())
         except OSError as error:
@@ -149,6 +169,28 @@ class LocalNodeApi:
         finally:
             self._pending = False
         return member.identity.node_id
+
+    async def _go_on_alone(self, request: InitRequest) -> str:
+        """If that fails, goes on as what the disk says that it is."""
+        was_running = self._member is not None
+        if self.manager is not None:
+            check_quorum_lost(self.manager.members)
+        try:
+            member = await go_on_alone(self._config, self._state, request, self._pause)
+            await self._start(member, member.enter())
+        except (PyswarmError, OSError) as error:
+            if was_running and self._member is None:
+                self._error = str(error)
+                self._resuming = asyncio.create_task(self.resume())
+            raise
+        self._error = ""
+        log.warning("this manager goes on alone: its cluster had lost its quorum")
+        return member.identity.node_id
+
+    async def _pause(self) -> None:
+        if self._member is not None:
+            await self._member.stop()
+            self._member = None
 
     async def _start(self, member: Member, starting: Awaitable[None]) -> None:
         self._member = member

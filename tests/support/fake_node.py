@@ -1,11 +1,13 @@
 """A node whose cluster is in memory."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Iterator, Mapping
 from dataclasses import replace
+from io import BytesIO
 from typing import Any
 
-from core.errors import Unavailable
+from core.errors import FailedPrecondition, Unavailable
 from core.ids import new_id
+from manager.backup import read_copy, write_copy
 from manager.ca import new_cluster
 from manager.control import ControlApi
 from pyswarm.engineapi.ports import (
@@ -16,6 +18,7 @@ from pyswarm.engineapi.ports import (
     ManagerPeer,
     NotInSwarm,
     NotManager,
+    RestoreRequest,
 )
 from tests.support.memory_cluster import START, MemoryCluster
 
@@ -33,6 +36,10 @@ class FakeNode:
 
     async def init(self, request: InitRequest) -> str:
         self.asked.append(request)
+        if request.force_new_cluster:
+            if self.cluster is None:
+                raise FailedPrecondition("this node holds no manager's state")
+            return self.local.node_id
         self._check_free()
         self.cluster = MemoryCluster()
         node = await self.cluster.found(new_cluster(START, new_id, request.spec), "vm")
@@ -44,6 +51,23 @@ class FakeNode:
         self._check_free()
         peer = ManagerPeer("n" * 25, request.remote_addrs[0])
         self.local = LocalNode("w" * 25, "10.231.0.2", "active", remote_managers=(peer,))
+
+    async def backup(self, passphrase: str) -> Iterator[bytes]:
+        if self.cluster is None:
+            raise NotManager(in_swarm=False)
+        return write_copy(self.cluster.store, passphrase)
+
+    async def restore(self, request: RestoreRequest, backup: AsyncIterable[bytes]) -> str:
+        """Keeps the cluster's identity and tokens only."""
+        self.asked.append(request)
+        self._check_free()
+        file = BytesIO(b"".join([piece async for piece in backup]))
+        cluster = read_copy(file, request.passphrase).cluster
+        assert cluster is not None
+        self.cluster = MemoryCluster()
+        node = await self.cluster.found(cluster, "vm")
+        self.local = LocalNode(node.id, node.status.addr, "active", is_manager=True)
+        return node.id
 
     async def leave(self, force: bool) -> None:
         if self.local.state == "inactive":

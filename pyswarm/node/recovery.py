@@ -1,0 +1,80 @@
+"""The two ways to a cluster of this manager alone: with the log that it has, and with a backup."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from dataclasses import replace
+
+import raft
+from core.clock import WallClock
+from core.errors import FailedPrecondition
+from core.model import Role
+from identity.files import load_credentials
+from manager import recovery
+from pyswarm.engineapi.ports import InitRequest, RestoreRequest
+from pyswarm.node.config import DaemonConfig
+from pyswarm.node.entering import keep
+from pyswarm.node.member import Member, own_address
+from pyswarm.node.state import Membership, StateDir
+
+
+def check_quorum_lost(members: Iterable[raft.Member]) -> None:
+    """Raises FailedPrecondition while enough managers can be reached: they would go on without this one."""
+    voters = [member for member in members if not member.learner]
+    reachable = sum(member.reachable for member in voters)
+    if len(voters) > 1 and reachable > len(voters) // 2:
+        raise FailedPrecondition(
+            f"the cluster has its quorum: {reachable} of {len(voters)} managers can be reached, and with "
+            "--force-new-cluster they would become a second cluster. Give up a lost manager with `pyswarm node demote` "
+            "and `pyswarm node rm`; if this one shall go on alone all the same, stop the others first"
+        )
+
+
+async def go_on_alone(
+    config: DaemonConfig, state: StateDir, request: InitRequest, stop: Callable[[], Awaitable[None]]
+) -> Member:
+    """This node as the only manager of its cluster. `stop` is called to stop what runs, once the request is in order.
+
+    Raises FailedPrecondition for a node without a manager's log or with one that cannot be used, InvalidArgument for
+    addresses that cannot be: then nothing is changed on disk.
+    """
+    membership, credentials = state.load(), load_credentials(state.certificates)
+    if membership is None or credentials is None or not raft.exists(state.raft):
+        raise FailedPrecondition(
+            "this node holds no manager's state, so there is nothing to force a new cluster from: run it on a manager "
+            "of the cluster that lost its quorum, or without --force-new-cluster for an empty cluster"
+        )
+    if credentials.identity.role is not Role.MANAGER:
+        raise FailedPrecondition("this node is no manager any more; run it on a manager")
+    wanted = replace(
+        membership,
+        advertise=request.advertise_addr or membership.advertise,
+        listen=request.listen_addr or membership.listen,
+    )
+    address = own_address(config, wanted)
+    await stop()
+    now = WallClock().now()
+    await asyncio.to_thread(recovery.lead_alone, state.raft, str(address), credentials.identity, now)
+    # Without the managers that it once joined through: they are none any more, and no guide to its own address.
+    alone = replace(wanted, advertise=wanted.advertise or address.host, managers=())
+    state.save(alone)
+    return Member(config, state, alone, credentials)
+
+
+async def restore(
+    config: DaemonConfig, state: StateDir, request: RestoreRequest, backup: AsyncIterable[bytes]
+) -> Member:
+    """The first manager of the cluster that `backup` holds. What is on disk counts once this returns; if it raises, the
+    caller wipes it. Raises InvalidArgument for addresses that cannot be, and what manager.recovery's `restore` raises.
+    """
+    membership = Membership(request.advertise_addr, request.listen_addr)
+    address = own_address(config, membership)
+    with tempfile.TemporaryFile(dir=state.path) as file:
+        async for piece in backup:
+            await asyncio.to_thread(file.write, piece)
+        file.seek(0)
+        credentials = await asyncio.to_thread(
+            recovery.restore, file, request.passphrase, state.raft, str(address), address.host, WallClock().now()
+        )
+    keep(state, membership, credentials)
+    return Member(config, state, membership, credentials)

@@ -368,6 +368,45 @@ class RaftMessage(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class ReadRequest(_message.Message):
+        """A member asks its leader up to where it must have applied the log to answer reads; the reply bears the same round."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        ROUND_FIELD_NUMBER: _builtins.int
+        round: _builtins.int
+        def __init__(
+            self,
+            *,
+            round: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["round", b"round"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class ReadReply(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        ROUND_FIELD_NUMBER: _builtins.int
+        INDEX_FIELD_NUMBER: _builtins.int
+        round: _builtins.int
+        index: _builtins.int
+        def __init__(
+            self,
+            *,
+            round: _builtins.int = ...,
+            index: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "round", b"round"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     TERM_FIELD_NUMBER: _builtins.int
     HELLO_FIELD_NUMBER: _builtins.int
     APPEND_FIELD_NUMBER: _builtins.int
@@ -379,6 +418,8 @@ class RaftMessage(_message.Message):
     PRE_VOTE_REPLY_FIELD_NUMBER: _builtins.int
     TIMEOUT_NOW_FIELD_NUMBER: _builtins.int
     STALE_TERM_FIELD_NUMBER: _builtins.int
+    READ_REQUEST_FIELD_NUMBER: _builtins.int
+    READ_REPLY_FIELD_NUMBER: _builtins.int
     term: _builtins.int
     """the sender's term when it sent; stamps replies too"""
     @_builtins.property
@@ -401,6 +442,10 @@ class RaftMessage(_message.Message):
     def timeout_now(self) -> Global___RaftMessage.TimeoutNow: ...
     @_builtins.property
     def stale_term(self) -> Global___RaftMessage.StaleTerm: ...
+    @_builtins.property
+    def read_request(self) -> Global___RaftMessage.ReadRequest: ...
+    @_builtins.property
+    def read_reply(self) -> Global___RaftMessage.ReadReply: ...
     def __init__(
         self,
         *,
@@ -415,12 +460,14 @@ class RaftMessage(_message.Message):
         pre_vote_reply: Global___RaftMessage.PreVoteReply | None = ...,
         timeout_now: Global___RaftMessage.TimeoutNow | None = ...,
         stale_term: Global___RaftMessage.StaleTerm | None = ...,
+        read_request: Global___RaftMessage.ReadRequest | None = ...,
+        read_reply: Global___RaftMessage.ReadReply | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["append", b"append", "append_reply", b"append_reply", "body", b"body", "heartbeat", b"heartbeat", "hello", b"hello", "pre_vote_reply", b"pre_vote_reply", "pre_vote_request", b"pre_vote_request", "stale_term", b"stale_term", "timeout_now", b"timeout_now", "vote_reply", b"vote_reply", "vote_request", b"vote_request"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["append", b"append", "append_reply", b"append_reply", "body", b"body", "heartbeat", b"heartbeat", "hello", b"hello", "pre_vote_reply", b"pre_vote_reply", "pre_vote_request", b"pre_vote_request", "read_reply", b"read_reply", "read_request", b"read_request", "stale_term", b"stale_term", "timeout_now", b"timeout_now", "vote_reply", b"vote_reply", "vote_request", b"vote_request"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["append", b"append", "append_reply", b"append_reply", "body", b"body", "heartbeat", b"heartbeat", "hello", b"hello", "pre_vote_reply", b"pre_vote_reply", "pre_vote_request", b"pre_vote_request", "stale_term", b"stale_term", "term", b"term", "timeout_now", b"timeout_now", "vote_reply", b"vote_reply", "vote_request", b"vote_request"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["append", b"append", "append_reply", b"append_reply", "body", b"body", "heartbeat", b"heartbeat", "hello", b"hello", "pre_vote_reply", b"pre_vote_reply", "pre_vote_request", b"pre_vote_request", "read_reply", b"read_reply", "read_request", b"read_request", "stale_term", b"stale_term", "term", b"term", "timeout_now", b"timeout_now", "vote_reply", b"vote_reply", "vote_request", b"vote_request"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "append", "append_reply", "heartbeat", "vote_request", "vote_reply", "pre_vote_request", "pre_vote_reply", "timeout_now", "stale_term"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "append", "append_reply", "heartbeat", "vote_request", "vote_reply", "pre_vote_request", "pre_vote_reply", "timeout_now", "stale_term", "read_request", "read_reply"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 

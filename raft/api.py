@@ -72,6 +72,16 @@ class Timing:
         if not 3 * self.heartbeat < self.election_min < self.election_max <= self.check_quorum:
             raise InvalidArgument("an election takes more than three heartbeats and less than the quorum's time")
 
+    @property
+    def lease(self) -> int:
+        """For so long after a leader spoke to it, a member votes for nobody else, whatever happens."""
+        return min(self.election_min, 4 * self.heartbeat)
+
+    @property
+    def silence(self) -> int:
+        """Who has not answered the leader for so long counts as unreachable: without a quorum nothing is proposed."""
+        return self.check_quorum // 2
+
 
 class Consensus(Protocol):
     """The narrow interface. Every wait has a time-out; errors are of core.errors."""
@@ -95,7 +105,8 @@ class Consensus(Protocol):
     async def read_barrier(self) -> None:
         """After it, what this member has applied includes every change acknowledged before the call.
 
-        Leader only: NotLeader elsewhere; NoQuorum if a quorum does not answer.
+        On any member: the leader is asked (ReadIndex). NotLeader if there is none, NoQuorum if a quorum does not
+        answer, Unavailable if the leader does not.
         """
         ...
 

@@ -97,7 +97,7 @@ def decode_entry(entry: pb.RaftEntry) -> m.Entry:
 
 def is_reply(message: m.Message) -> bool:
     """Whether it goes back on the stream of the request it answers."""
-    return isinstance(message, m.AppendReply | m.VoteReply | m.PreVoteReply | m.StaleTerm)
+    return isinstance(message, m.AppendReply | m.VoteReply | m.PreVoteReply | m.StaleTerm | m.ReadReply)
 
 
 def encode_message(message: m.Message) -> pb.RaftMessage:
@@ -134,6 +134,11 @@ def encode_message(message: m.Message) -> pb.RaftMessage:
             wire.timeout_now.SetInParent()
         case m.StaleTerm():
             wire.stale_term.SetInParent()
+        case m.ReadRequest():
+            wire.read_request.round = message.round
+        case m.ReadReply():
+            wire.read_reply.round = message.round
+            wire.read_reply.index = message.index
         case _:
             raise AssertionError(f"{type(message).__name__} does not travel")
     return wire
@@ -165,4 +170,8 @@ def decode_message(wire: pb.RaftMessage) -> m.Message:
             return m.TimeoutNow(term)
         case "stale_term":
             return m.StaleTerm(term)
+        case "read_request":
+            return m.ReadRequest(term, wire.read_request.round)
+        case "read_reply":
+            return m.ReadReply(term, wire.read_reply.round, wire.read_reply.index)
     raise InvalidArgument("a message of unknown kind; is another version of pyswarm running?")

@@ -134,8 +134,10 @@ class RaftNode:
         return await self._proposals.propose(ev.Propose(request_id, codec.encode_proposal(request_id, command)))
 
     async def read_barrier(self) -> None:
-        self._standing.check_leader()
-        await self._proposals.confirm_leadership()
+        self._standing.check_running()
+        if not self._standing.status.leader:
+            raise self._standing.no_leader()
+        await self._proposals.confirm_read()
 
     def watch_leadership(self, callback: Callable[[Leadership], None]) -> Callable[[], None]:
         self._watchers.append(callback)
@@ -230,7 +232,8 @@ class RaftNode:
 
     def _changed_status(self, status: ev.Status) -> None:
         self._standing.status = status
-        if not status.is_leader and self._standing.count_reachable() < self.configuration.quorum():
+        lost = not status.is_leader and self._standing.count_reachable() < self.configuration.quorum()
+        if lost or self._standing.is_silent():
             self._proposals.quorum_lost()
         self._announce()
 

@@ -1,7 +1,7 @@
 """The rules that make the engine safe: every message passes here before the engine sees it, and before one leaves.
 
 Pure: no I/O, no clock of its own. S1-S11 and L1-L5 name the engine's holes (README.md). A page of the Raft paper
-(Ongaro, Ousterhout, 2014) with 9.6 (PreVote), 6.2 (CheckQuorum) and 6.4.1 (leases) of Ongaro's thesis.
+(Ongaro, Ousterhout, 2014) with 9.6 (PreVote), 6.2 (CheckQuorum), 6.4 (ReadIndex) and 6.4.1 (leases) of Ongaro's thesis.
 """
 
 from collections import Counter
@@ -16,6 +16,8 @@ from raft.messages import (
     Message,
     PreVoteReply,
     PreVoteRequest,
+    ReadReply,
+    ReadRequest,
     StaleTerm,
     TimeoutNow,
     VoteReply,
@@ -61,6 +63,10 @@ class View(Protocol):
         """None if the log does not hold that entry."""
         ...
 
+    def linked(self, node_id: str) -> bool:
+        """Whether our stream to that member stands."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Deliver:
@@ -89,25 +95,44 @@ class Adopt:
 
 
 @dataclass(frozen=True, slots=True)
+class Read:
+    """The sender wants to know up to where it must have applied the log to answer reads."""
+
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """The leader's answer to our request of that round, and to all before it."""
+
+    round: int
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """Something that cannot be: going on could lose a committed entry."""
 
     reason: str
 
 
-Action = Deliver | Reply | Campaign | Adopt | Stop
+Action = Deliver | Reply | Campaign | Adopt | Read | Readable | Stop
 _LONG_AGO = -(1 << 62)
 
 
 class Guard:
-    """`lease`: for so long (ns) after a leader spoke, nobody else is given a vote, and the leader may trust that."""
+    """`lease`: for so long (ns) after a leader spoke, nobody else is given a vote, and the leader may trust that.
+    `patience`: for so long a silent leader is waited for that nothing says is gone. Not shorter than the lease.
+    """
 
-    def __init__(self, own_id: str, view: View, lease: int, now: int) -> None:
+    def __init__(self, own_id: str, view: View, lease: int, patience: int, now: int) -> None:
         self._own_id = own_id
         self._view = view
         self._lease = lease
+        self._patience = patience
         # What was promised before a restart is not known: silence for one lease keeps it.
         self._leader_heard = now if len(view.voters) > 1 else _LONG_AGO
+        self._searching = False
         self._heard: dict[str, int] = {}
         self._matched: dict[str, int] = {}
         self._rewound: dict[str, int] = {}
@@ -137,12 +162,15 @@ class Guard:
                 return replace(message, transfer=message.term == self._transfer_term)
             case TimeoutNow():
                 self._handed_over_term = message.term  # L1: the receiver may win at once, so the lease ends here
+            case VoteReply():
+                self._leader_heard = now  # L1: whom we voted for may lead by now
         return message
 
     def pre_vote(self) -> PreVoteRequest | None:
         """L1: before a term is risked, whether a quorum would vote for us. None if we need no one else's."""
         if self._view.voters == {self._own_id}:
             return None
+        self._searching = True
         self._round += 1
         self._grants = set()
         return PreVoteRequest(self._view.term, self._view.last_index, self._last_term(), self._round)
@@ -168,12 +196,17 @@ class Guard:
                 return self._timeout_now(sender, message)
             case StaleTerm():
                 return self._adopt_if_higher(message.term)
+            case ReadRequest():
+                return self._read_request(sender, message)
+            case ReadReply():
+                return self._read_reply(sender, message)
         return self._drop("unknown")
 
     def _from_leader(self, message: Append | Heartbeat | Install, now: int) -> list[Action]:
         if message.term < self._view.term:
             return [*self._drop("L2"), Reply(StaleTerm(self._view.term))]  # L2: or the old leader never learns of it
         self._leader_heard = now
+        self._searching = False
         if isinstance(message, Install):
             return self._install(message)
         self._ack_sent = message.sent
@@ -252,7 +285,7 @@ class Guard:
         granted = (
             message.term >= self._view.term
             and self._is_up_to_date(message.last_index, message.last_term)
-            and not self.leader_alive(now)
+            and not self._leader_expected(now)
         )
         return Reply(PreVoteReply(self._view.term, message.round, granted))
 
@@ -285,6 +318,21 @@ class Guard:
         self._transfer_term = message.term + 1
         return [Deliver(message), Campaign()]
 
+    def _read_request(self, sender: str, message: ReadRequest) -> list[Action]:
+        view = self._view
+        if message.term < view.term:
+            return [*self._drop("L2"), Reply(StaleTerm(view.term))]
+        if message.term != view.term or not view.is_leader:
+            return self._drop("S1")
+        if sender not in view.voters and sender not in view.learners:
+            return self._drop("S11")
+        return [Read(message.round)]
+
+    def _read_reply(self, sender: str, message: ReadReply) -> list[Action]:
+        if message.term != self._view.term or sender != self._view.leader:
+            return self._drop("S1")
+        return [Readable(message.round, message.index)]
+
     # -- what follows from it
 
     def leader_alive(self, now: int) -> bool:
@@ -293,11 +341,38 @@ class Guard:
             return now < self.lease_until()
         return now - self._leader_heard < self._lease
 
+    def _leader_expected(self, now: int) -> bool:
+        """Whether a leader may still be there: silent for a while only, and nothing says that it is gone."""
+        if self._view.is_leader:
+            return not self.handing_over and now - self.confirmed() < self._patience
+        return now - self._leader_heard < (self._lease if self._leader_lost() else self._patience)
+
+    def _leader_lost(self) -> bool:
+        """Whether there is no leader in this term, or our stream to it broke: as a rule its process has ended."""
+        return not self._view.leader or not self._view.linked(self._view.leader)
+
+    def may_hurry(self, now: int) -> int | None:
+        """The leader is lost: from when (own clock, ns) another may be elected without waiting for the usual time.
+
+        None if it is not, or if hurrying has brought nothing.
+        """
+        since = self._leader_heard + self._lease
+        return since if self._leader_lost() and now < since + self._patience else None
+
+    @property
+    def searching(self) -> bool:
+        """Whether we have begun to look for another leader, and heard of none since."""
+        return self._searching
+
     def lease_until(self) -> int:
         """Until when nobody else can have become leader (the leader's own clock, ns), if we are."""
         if not self._view.is_leader or self.handing_over:
             return _LONG_AGO
         return self.confirmed() + self._lease
+
+    def led_at(self, now: int) -> int:
+        """The latest time (own clock, ns) at which we surely were the leader: that of now while the lease holds."""
+        return now if now < self.lease_until() else self.confirmed()
 
     def confirmed(self) -> int:
         """We surely were the leader at this time (own clock, ns): a quorum answered what was sent then, or later."""

@@ -36,7 +36,9 @@ class Members:
         leader = self._standing.status.leader
         peers = sorted(self._standing.configuration.peers.values(), key=lambda peer: peer.node_id)
         return tuple(
-            Member(peer.node_id, peer.addr, self._links.reachable(peer.node_id), peer.node_id == leader, peer.learner)
+            Member(
+                peer.node_id, peer.addr, self._standing.reachable(peer.node_id), peer.node_id == leader, peer.learner
+            )
             for peer in peers
         )
 
@@ -71,7 +73,7 @@ class Members:
             raise FailedPrecondition(
                 "the last manager cannot be removed; to give up the whole cluster let it leave by force"
             )
-        reachable = sum(map(self._links.reachable, remaining))
+        reachable = sum(map(self._standing.reachable, remaining))
         if reachable < len(remaining) // 2 + 1:
             raise FailedPrecondition(
                 f"without {node_id} the cluster would lose its quorum: only {reachable} of the {len(remaining)} "

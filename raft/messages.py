@@ -96,3 +96,19 @@ class TimeoutNow(Message):
 @dataclass(frozen=True, slots=True)
 class StaleTerm(Message):
     """The answer to a message of an older term."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRequest(Message):
+    """A member asks its leader up to where it must have applied the log to answer reads."""
+
+    round: int
+    """Rises with each request of a member."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadReply(Message):
+    """The receiver of the request led when it came, and nothing beyond `index` had been acknowledged then."""
+
+    round: int
+    index: int

@@ -54,28 +54,30 @@ class Proposals:
                     raise
             await asyncio.sleep(_CHANGE_RETRY)
 
-    async def confirm_leadership(self) -> None:
-        """Returns once it is sure that no other member led when this was called. NoQuorum if nobody answers."""
-        if clock() * SECOND < self._engine.lease_until:
+    async def confirm_read(self) -> None:
+        """Returns once everything is applied here that was acknowledged when this was called.
+
+        NoQuorum, NotLeader, or Unavailable if the leader does not answer.
+        """
+        if self._standing.leadership.is_leader and clock() * SECOND < self._engine.lease_until:
             return
         ticket = secrets.randbits(63)
-        proof = self._tickets[ticket] = asyncio.get_running_loop().create_future()
+        readable = self._tickets[ticket] = asyncio.get_running_loop().create_future()
         self._engine.post(ev.Confirm(ticket))
         try:
-            async with asyncio.timeout(self._timing.check_quorum / SECOND):
-                await proof
+            async with asyncio.timeout(self._timing.silence / SECOND):
+                await readable
         except TimeoutError:
-            self._standing.check_leader()
-            raise self._standing.no_quorum() from None
+            raise self._standing.no_answer() from None
         finally:
             del self._tickets[ticket]
 
     # -- from the engine
 
     def confirmed(self, ticket: int) -> None:
-        proof = self._tickets.get(ticket)
-        if proof is not None and not proof.done():
-            proof.set_result(None)
+        readable = self._tickets.get(ticket)
+        if readable is not None and not readable.done():
+            readable.set_result(None)
 
     def written(self, output: ev.Written) -> None:
         self._waiters.written(output.request_id, output.index)
@@ -109,3 +111,6 @@ class Proposals:
 
     def end(self, reason: PyswarmError) -> None:
         self._waiters.fail_all(ShuttingDown if isinstance(reason, ShuttingDown) else UnknownOutcome)
+        for readable in self._tickets.values():
+            if not readable.done():
+                readable.set_exception(reason)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from core.clock import SECOND
-from core.errors import NoQuorum, NotLeader, PyswarmError, UnknownOutcome
+from core.errors import NoQuorum, NotLeader, PyswarmError, Unavailable, UnknownOutcome
 from raft.api import Leadership
 from raft.engine.events import Status
 from raft.membership import Configuration, Peer
@@ -14,7 +14,8 @@ from raft.membership import Configuration, Peer
 @dataclass
 class Standing:
     own: Peer
-    reachable: Callable[[str], bool]
+    linked: Callable[[str], bool]
+    """Whether our stream to that member stands."""
     configuration: Configuration
     """As the log has it, committed or not: who is sent to and whose votes count."""
     agreed: Configuration = field(default_factory=Configuration)
@@ -49,14 +50,32 @@ class Standing:
         self.check_running()
         if not self.leadership.is_leader:
             raise self.no_leader()
+        if self.is_silent():
+            raise self.no_quorum()
+
+    def is_silent(self) -> bool:
+        """Whether this member leads, but has not been answered by a quorum for long."""
+        return len(self.configuration.voters - self.status.silent) < self.configuration.quorum()
 
     def no_leader(self) -> PyswarmError:
         if not self.status.leader and self.count_reachable() < self.configuration.quorum():
             return self.no_quorum()
         return NotLeader("" if self.status.leader == self.own.node_id else self.leadership.leader_addr)
 
+    def no_answer(self) -> PyswarmError:
+        """Why a read was not answered in time."""
+        self.check_running()
+        if self.status.is_leader or self.count_reachable() < self.configuration.quorum():
+            return self.no_quorum()
+        if not self.status.leader:
+            return self.no_leader()
+        return Unavailable(f"the leader, {self.leadership.leader_addr}, does not answer; try again in a moment")
+
     def no_quorum(self) -> NoQuorum:
         return NoQuorum(self.count_reachable(), len(self.configuration.voters))
+
+    def reachable(self, node_id: str) -> bool:
+        return self.linked(node_id) and node_id not in self.status.silent
 
     def count_reachable(self) -> int:
         return sum(map(self.reachable, self.configuration.voters))

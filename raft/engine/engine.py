@@ -16,11 +16,14 @@ from raft import codec
 from raft.api import Timing
 from raft.engine import events as ev
 from raft.engine import translate
+from raft.engine.answers import Answers
 from raft.engine.core import Clock, Core, Log, clock
+from raft.engine.elections import Elections
 from raft.engine.peers import Peers
-from raft.guard import Adopt, Campaign, Deliver, Guard, Reply, Stop
+from raft.engine.reads import Reads
+from raft.guard import Adopt, Campaign, Deliver, Guard, Read, Readable, Reply, Stop
 from raft.membership import Change, check_change
-from raft.messages import REGULAR, Append, AppendReply, Entry, Heartbeat, Install, Message
+from raft.messages import REGULAR, Append, AppendReply, Entry, Heartbeat, Install, Message, PreVoteReply
 from raft.storage.snapshot import install_file
 from raft.storage.state import State, ends
 
@@ -48,10 +51,10 @@ class Engine:
         self._messages: list[tuple[str, Message]] = []
         self._outputs: list[ev.Output] = []
         self._proposals: deque[ev.Propose | ev.ProposeChange] = deque()
-        self._tickets: list[tuple[int, int]] = []
         self._caught_up: set[str] = set()
-        self._campaign = False
         self._nudge = False
+        self._told: dict[str, int] = {}
+        """The commit index that each member was sent last."""
         self._ready_at = 0
         self._hand_over_until = 0
         self._handed_over = False
@@ -60,7 +63,10 @@ class Engine:
         snapshot_index = 0 if state.snapshot is None else state.snapshot.index
         self._core = Core(self._own_id, Log(state.journal, state.membership, snapshot_index), timing, self)
         self._peers = Peers(self._core, state, self._own_id)
-        self._guard = Guard(self._own_id, self._peers, timing.election_min, self._now())
+        self._guard = Guard(self._own_id, self._peers, timing.lease, timing.election_min, self._now())
+        self._elections = Elections(self._core, self._guard, timing, rng)
+        self._answers = Answers(timing.silence, timing.heartbeat)
+        self._reads = Reads(retry=2 * timing.heartbeat, forget=timing.check_quorum)
         if self._peers.voters == {self._own_id}:
             self._core.election_deadline = 0
         self._outputs.append(ev.Configured(state.membership.current))
@@ -91,24 +97,16 @@ class Engine:
     # -- elections
 
     def _before_election(self) -> None:
-        now = self._clock()
-        if self._own_id not in self._peers.voters:
-            self._core.election_deadline = now + self._timing.election_max / SECOND
-        elif self._campaign:
-            self._core.election_deadline = 0
-        elif self._core.election_deadline < now:
-            request = self._guard.pre_vote()
-            if request is not None:
-                self._core.election_deadline = now + self._election_timeout()
-                self._messages += [(voter, request) for voter in self._peers.other_voters()]
-                self._flush()
-        self._campaign = False
-
-    def _election_timeout(self) -> float:
-        return self._rng.uniform(self._timing.election_min, self._timing.election_max) / SECOND
+        request = self._elections.turn(self._clock(), self._own_id in self._peers.voters)
+        if request is not None:
+            self._messages += [(voter, request) for voter in self._peers.other_voters()]
+            self._flush()
 
     def leading(self) -> None:
         self._guard.leading()
+        self._reads.deposed()
+        self._answers.restart()
+        self._told.clear()
         self._peers.installing.clear()
         self._caught_up.clear()
         self._ready_at = self._state.journal.entries[-1].idx + 1
@@ -139,6 +137,8 @@ class Engine:
             self._flush(synced=False)  # they travel while our own disk writes
         self._nudge = False
         self._state.journal.sync()
+        self._report_applied()
+        self._confirm_reads()
         self._give()
 
     def _write(self, proposal: ev.Propose | ev.ProposeChange) -> None:
@@ -232,6 +232,8 @@ class Engine:
             self._outputs.append(ev.SendSnapshot(receiver, self._peers.term))
         if isinstance(out, Append) and receiver in self._peers.installing:
             out = Heartbeat(out.term, out.commit_index)
+        if isinstance(out, Append):
+            self._told[receiver] = out.commit_index
         self._queue(receiver, out)
         return True
 
@@ -248,13 +250,11 @@ class Engine:
         """The engine has done its turn: take what has come."""
         for event in self._collect():
             self._handle(event)
+        self._turn_reads()
         self._flush()
         self.lease_until = self._guard.lease_until()
         if self._core._isLeader():
             self._note_caught_up()
-            self._note_confirmed()
-        else:
-            self._tickets.clear()
 
     def _note_caught_up(self) -> None:
         for learner in sorted(self._peers.learners - self._caught_up):
@@ -262,11 +262,34 @@ class Engine:
                 self._caught_up.add(learner)
                 self._outputs.append(ev.CaughtUp(learner))
 
-    def _note_confirmed(self) -> None:
-        if self._tickets:
-            confirmed = self._guard.confirmed()
-            self._outputs += [ev.Confirmed(ticket) for since, ticket in self._tickets if since <= confirmed]
-            self._tickets = [held for held in self._tickets if held[0] > confirmed]
+    # -- reads
+
+    def _turn_reads(self) -> None:
+        now, term, leader = self._now(), self._peers.term, self._peers.leader
+        request = self._reads.request(term, leader, now)
+        if self._peers.is_leader:
+            if request is not None:
+                self._asked_to_read(self._own_id, request.round)
+            for member, reply in self._reads.proven(term, self._guard.led_at(now)):
+                if member == self._own_id:
+                    self._reads.answered(reply.round, reply.index)
+                else:
+                    self._queue(member, reply)
+        else:
+            self._reads.deposed()
+            if request is not None:
+                self._queue(leader, request)
+        self._confirm_reads()
+
+    def _asked_to_read(self, member: str, round_: int) -> None:
+        now, committed = self._now(), self._peers.committed
+        self._reads.asked(member, round_, max(committed, self._ready_at), now)  # what is older lies before our first
+        knows = member == self._own_id or self._told.get(member, 0) >= committed
+        if not knows or self._guard.led_at(now) < now:
+            self._nudge = True  # rather than with the next heartbeat
+
+    def _confirm_reads(self) -> None:
+        self._outputs += [ev.Confirmed(ticket) for ticket in self._reads.ready(self._core.raftLastApplied)]
 
     def _collect(self) -> list[ev.Event]:
         found: list[ev.Event] = []
@@ -291,7 +314,7 @@ class Engine:
             if self._proposals or (alone and self._peers.committed < self._peers.last_index):
                 return 0.0
             return max(0.0, self._core.heartbeat_due() - now) + _TICK_SLACK
-        if self._campaign:
+        if self._elections.campaign:
             return 0.0
         return max(0.0, self._core.election_deadline - now) + _TICK_SLACK
 
@@ -307,8 +330,7 @@ class Engine:
             case ev.Disconnected():
                 self._peers.disconnect(event.node_id)
             case ev.Confirm():
-                self._tickets.append((self._now(), event.ticket))
-                self._nudge = True
+                self._reads.want(event.ticket, self._now())
             case ev.HandOver():
                 self._hand_over_until, self._handed_over = self._now() + _HAND_OVER_WAIT, False
             case ev.SnapshotReady():
@@ -331,8 +353,14 @@ class Engine:
                     self._follow_members()
                 case Reply(reply):
                     self._queue(sender, reply)
+                    if isinstance(reply, PreVoteReply) and reply.granted:
+                        self._elections.granted(self._clock())
                 case Campaign():
-                    self._campaign = True
+                    self._elections.campaign = True
+                case Read(round_):
+                    self._asked_to_read(sender, round_)
+                case Readable(round_, index):
+                    self._reads.answered(round_, index)
                 case Adopt(term):
                     self._core.deliver(sender, translate.vote_request(term))
                 case Stop(reason):
@@ -351,7 +379,10 @@ class Engine:
     def _report(self) -> None:
         self._report_applied()
         leader = self._core._isLeader()
-        status = ev.Status(self._peers.term, self._core.leader_id, leader, self._ready_at if leader else 0)
+        known = "" if self._guard.searching and not leader else self._core.leader_id
+        others = (self._peers.voters | self._peers.learners) - {self._own_id}
+        silent = self._answers.silent(self._now(), others, self._guard.heard) if leader else frozenset[str]()
+        status = ev.Status(self._peers.term, known, leader, self._ready_at if leader else 0, silent)
         if status != self._status:
             self._status = status
             self._outputs.append(status)

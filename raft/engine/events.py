@@ -43,7 +43,7 @@ class ProposeChange:
 
 @dataclass(frozen=True, slots=True)
 class Confirm:
-    """Asks for proof that this member is the leader now."""
+    """Asks until when a read here would miss something that is acknowledged now."""
 
     ticket: int
 
@@ -155,6 +155,8 @@ class Status:
     is_leader: bool
     ready_at: int
     """A leader's log is wholly applied once this index is."""
+    silent: frozenset[str] = frozenset()
+    """Whoever has not answered this leader for long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +168,8 @@ class Configured:
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
+    """What has been given out so far includes everything that was acknowledged when `Confirm` was asked."""
+
     ticket: int
 
 

@@ -59,6 +59,9 @@ class Peers:
         entry = self._journal.at(index)
         return None if entry is None else entry.term
 
+    def linked(self, node_id: str) -> bool:
+        return node_id in self._linked
+
     def other_voters(self) -> list[str]:
         return sorted(self._others(self.voters))
 

@@ -365,11 +365,11 @@ class World:
 
 
 @contextmanager
-def simulated(seed: int, folder: Path, size: int) -> Iterator[World]:
+def simulated(seed: int, folder: Path, size: int, timing: Timing = TIMING) -> Iterator[World]:
     """A world of `size` members that have joined; the engine's clock and chance are the world's while it lasts."""
     engine = pysyncobj.syncobj
     held = engine.monotonicTime, engine.random
-    world = World(seed, folder)
+    world = World(seed, folder, timing)
     engine.monotonicTime, engine.random = (lambda: world.now), world.rng
     try:
         for number in range(1, size + 1):

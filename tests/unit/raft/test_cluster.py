@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.clock import MILLISECOND, SECOND
-from core.errors import FailedPrecondition, NoQuorum, NotLeader, PermissionDenied, UnknownOutcome
+from core.errors import FailedPrecondition, NoQuorum, NotLeader, PermissionDenied, Unavailable, UnknownOutcome
 from core.ids import new_id
 from raft import Timing, wipe
 from tests.support.managers import Cluster, Manager, cluster, until
@@ -266,5 +266,29 @@ async def test_followers_name_the_leader(tmp_path: Path) -> None:
         await until(lambda: follower.leadership.leader_id == leader.id)
         with pytest.raises(NotLeader, match=f"ask {leader.addr}"):
             await follower.propose(b"here")
-        with pytest.raises(NotLeader, match=f"ask {leader.addr}"):
-            await follower.raft.read_barrier()
+
+
+async def test_any_manager_reads_what_was_acknowledged_before(tmp_path: Path) -> None:
+    async with cluster(tmp_path, 3, FAST) as made:
+        leader = await made.leader()
+        followers = [manager for manager in made.managers if manager is not leader]
+        await until(lambda: all(follower.leadership.leader_id == leader.id for follower in followers))
+        for number in range(20):
+            command = b"%d" % number
+            await leader.propose(command)
+            for follower in followers:
+                await follower.raft.read_barrier()
+                assert follower.notebook.commands[-1] == command
+        await asyncio.gather(*(follower.raft.read_barrier() for follower in followers for _ in range(50)))
+
+
+async def test_a_read_without_a_quorum_is_refused_with_how_many_can_be_reached(tmp_path: Path) -> None:
+    async with cluster(tmp_path, 3, FAST) as made:
+        leader = await made.leader()
+        survivor, *others = sorted(made.managers, key=lambda manager: manager is leader)
+        await asyncio.gather(*(manager.kill() for manager in others))
+        with pytest.raises(Unavailable):
+            await survivor.raft.read_barrier()
+        await until(lambda: not survivor.leadership.leader_id)
+        with pytest.raises(NoQuorum, match="1 of 3 managers can be reached and 2 are needed"):
+            await survivor.raft.read_barrier()

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from raft.guard import Action, Adopt, Campaign, Deliver, Guard, Reply, Stop
+from raft.guard import Action, Adopt, Campaign, Deliver, Guard, Read, Readable, Reply, Stop
 from raft.messages import (
     NOOP,
     Append,
@@ -14,6 +14,8 @@ from raft.messages import (
     Install,
     PreVoteReply,
     PreVoteRequest,
+    ReadReply,
+    ReadRequest,
     StaleTerm,
     TimeoutNow,
     VoteReply,
@@ -21,6 +23,7 @@ from raft.messages import (
 )
 
 LEASE = 400
+PATIENCE = 1000
 OWN, A, B, STRANGER = "own", "a", "b", "stranger"
 
 
@@ -36,6 +39,10 @@ class FakeView:
     first_index: int = 1
     voters: frozenset[str] = frozenset({OWN, A, B})
     learners: frozenset[str] = frozenset()
+    links: frozenset[str] = frozenset({A, B})
+
+    def linked(self, node_id: str) -> bool:
+        return node_id in self.links
 
     @property
     def last_index(self) -> int:
@@ -52,7 +59,7 @@ class Bench:
     guard: Guard = field(init=False)
 
     def __post_init__(self) -> None:
-        self.guard = Guard(OWN, self.view, LEASE, now=0)
+        self.guard = Guard(OWN, self.view, LEASE, PATIENCE, now=0)
 
     def receive(self, sender: str, message: object, now: int = 10_000) -> list[Action]:
         return self.guard.receive(sender, message, now)  # type: ignore[arg-type]
@@ -191,6 +198,83 @@ def test_L1_a_quorum_of_grants_in_the_same_round_starts_the_election() -> None:
     assert bench.receive("c", PreVoteReply(5, 1, True)) == []
 
 
+def pre_vote(bench: Bench, now: int) -> bool:
+    (action,) = bench.receive(B, PreVoteRequest(5, 2, 1, round=1), now)
+    assert isinstance(action, Reply)
+    assert isinstance(action.message, PreVoteReply)
+    return action.message.granted
+
+
+def test_L1_a_leader_whose_stream_stands_is_waited_for() -> None:
+    bench = Bench(FakeView([0, 1]))
+    bench.receive(A, Heartbeat(5, 1), now=10_000)
+    assert bench.guard.may_hurry(10_000 + LEASE) is None
+    assert not pre_vote(bench, 10_000 + PATIENCE - 1)
+    assert pre_vote(bench, 10_000 + PATIENCE)
+
+
+@pytest.mark.parametrize("view", [FakeView([0, 1], links=frozenset({B})), FakeView([0, 1], leader="")])
+def test_L1_a_leader_that_is_lost_is_replaced_after_the_lease(view: FakeView) -> None:
+    bench = Bench(view)
+    bench.receive(A, Heartbeat(5, 1), now=10_000)
+    assert bench.guard.may_hurry(10_001) == 10_000 + LEASE
+    assert not pre_vote(bench, 10_000 + LEASE - 1)
+    assert pre_vote(bench, 10_000 + LEASE)
+    assert bench.guard.may_hurry(10_000 + LEASE + PATIENCE) is None
+
+
+def test_L1_no_vote_is_given_within_the_lease_even_if_the_leader_is_lost() -> None:
+    bench = Bench(FakeView([0, 1], links=frozenset({B})))
+    bench.receive(A, Heartbeat(5, 1), now=10_000)
+    assert bench.receive(B, VoteRequest(6, 9, 5), now=10_000 + LEASE - 1) == []
+    assert bench.receive(B, VoteRequest(6, 9, 5), now=10_000 + LEASE) != []
+
+
+def test_L1_a_leader_that_a_quorum_answers_supports_no_other() -> None:
+    bench = Bench(FakeView([0, 5], is_leader=True, leader=OWN))
+    bench.receive(A, AppendReply(5, 3, True, False, sent=10_000), now=10_001)
+    request = PreVoteRequest(5, 9, 5, round=1)
+    assert bench.receive(B, request, 10_000 + PATIENCE - 1) == [Reply(PreVoteReply(5, 1, False))]
+    assert bench.receive(B, request, 10_000 + PATIENCE) == [Reply(PreVoteReply(5, 1, True))]
+
+
+def test_L1_whom_a_vote_was_given_is_given_time_to_lead() -> None:
+    bench = Bench(FakeView([0, 1], leader=""))
+    bench.guard.send(B, VoteReply(5), now=10_000)
+    assert not pre_vote(bench, 10_000 + LEASE - 1)
+    assert bench.guard.may_hurry(10_001) == 10_000 + LEASE
+    assert pre_vote(bench, 10_000 + LEASE)
+
+
+def test_whoever_looks_for_another_leader_knows_none_until_one_speaks() -> None:
+    bench = Bench(FakeView([0, 1]))
+    assert not bench.guard.searching
+    bench.guard.pre_vote()
+    assert bench.guard.searching
+    bench.receive(A, Heartbeat(4, 1))
+    assert bench.guard.searching
+    bench.receive(A, Heartbeat(5, 1))
+    assert not bench.guard.searching
+
+
+def test_a_leader_tells_members_only_where_its_log_stands() -> None:
+    bench = Bench(FakeView([0, 5], is_leader=True, leader=OWN, learners=frozenset({"learner"})))
+    assert bench.receive(A, ReadRequest(5, 7)) == [Read(7)]
+    assert bench.receive("learner", ReadRequest(5, 8)) == [Read(8)]
+    assert bench.receive(STRANGER, ReadRequest(5, 9)) == []
+    assert bench.receive(A, ReadRequest(6, 9)) == []
+    assert bench.receive(A, ReadRequest(4, 9)) == [Reply(StaleTerm(5))]
+    bench.view.is_leader = False
+    assert bench.receive(A, ReadRequest(5, 9)) == []
+
+
+def test_only_this_terms_leader_says_what_may_be_read() -> None:
+    bench = Bench(FakeView([0, 1]))
+    assert bench.receive(A, ReadReply(5, 7, 2)) == [Readable(7, 2)]
+    assert bench.receive(A, ReadReply(4, 7, 2)) == []
+    assert bench.receive(B, ReadReply(5, 7, 2)) == []
+
+
 def test_a_lone_voter_needs_nobody() -> None:
     assert Bench(FakeView([0], voters=frozenset({OWN}))).guard.pre_vote() is None
 
@@ -226,6 +310,7 @@ def test_the_lease_counts_from_when_a_quorum_was_asked() -> None:
     assert bench.guard.lease_until() == 900 + LEASE
     assert bench.guard.leader_alive(1299)
     assert not bench.guard.leader_alive(1300)
+    assert (bench.guard.led_at(1299), bench.guard.led_at(1300)) == (1299, 900)
     view.is_leader = False
     assert bench.guard.lease_until() < 0
 

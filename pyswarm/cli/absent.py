@@ -16,7 +16,7 @@ _LISTS = "config dns dns-option dns-search generic-resource group host network p
 _CREATE = f"{_LISTS} env-file"
 _UPDATE = " ".join(f"{name}-add {name}-rm" for name in _LISTS.split())
 _CLUSTER = "autolock external-ca max-snapshots"
-_INIT = f"{_CLUSTER} data-path-addr data-path-port default-addr-pool default-addr-pool-mask-length force-new-cluster"
+_INIT = f"{_CLUSTER} data-path-addr data-path-port default-addr-pool default-addr-pool-mask-length"
 
 FLAGS: Mapping[str, frozenset[str]] = {
     "service create": frozenset(f"{_SERVICE} {_CREATE}".split()),

@@ -4,7 +4,7 @@ import http.client
 import json
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 from urllib.parse import quote, urlencode
 
 from core.errors import FailedPrecondition, InvalidArgument, Unavailable
@@ -47,22 +47,35 @@ class Client:
     def delete(self, path: str, query: Mapping[str, object] | None = None) -> None:
         self._call("DELETE", path, query, None, True)
 
-    def stream(self, path: str, query: Mapping[str, object]) -> Iterator[bytes]:
+    def upload(self, path: str, file: BinaryIO, query: Mapping[str, object], headers: Mapping[str, str]) -> Json:
+        """Sends `file` piece by piece."""
+        return json.loads(self._do(self._send("POST", path, query, file, headers).read))
+
+    def stream(
+        self, path: str, query: Mapping[str, object] | None = None, headers: Mapping[str, str] | None = None
+    ) -> Iterator[bytes]:
         """The answer's bytes as they come, until the daemon ends it."""
-        response = self._send("GET", path, query, None)
+        response = self._send("GET", path, query, None, headers)
         while chunk := self._do(lambda: response.read1(_CHUNK)):
             yield chunk
 
     def _call(self, method: str, path: str, query: Mapping[str, object] | None, body: Json, parse: bool) -> Json:
-        data = self._do(self._send(method, path, query, body).read)
-        return json.loads(data, parse_float=_number) if parse and data else None
+        data, headers = (None, {}) if body is None else (json.dumps(body), {"Content-Type": "application/json"})
+        answer = self._do(self._send(method, path, query, data, headers).read)
+        return json.loads(answer, parse_float=_number) if parse and answer else None
 
-    def _send(self, method: str, path: str, query: Mapping[str, object] | None, body: Json) -> http.client.HTTPResponse:
+    def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, object] | None,
+        body: str | BinaryIO | None,
+        headers: Mapping[str, str] | None = None,
+    ) -> http.client.HTTPResponse:
         target = f"/{self._version}{path}"
         if query:
             target += "?" + urlencode({key: _parameter(value) for key, value in query.items()})
         connection = _UnixConnection(self.socket_path)
-        headers = {"Content-Type": "application/json"} if body is not None else {}
         try:
             connection.connect()
         except (FileNotFoundError, ConnectionRefusedError):
@@ -75,8 +88,7 @@ class Client:
             ) from None
         except OSError as error:
             raise FailedPrecondition(f"cannot use host {self.host!r}: {error.strerror or error}") from None
-        data = json.dumps(body) if body is not None else None
-        self._do(lambda: connection.request(method, target, data, headers))
+        self._do(lambda: connection.request(method, target, body, dict(headers or {})))
         response = self._do(connection.getresponse)
         if response.status >= 400:
             raise ApiError(response.status, _message(self._do(response.read)))

@@ -21,6 +21,8 @@ COMMANDS: Lazy = {
     "swarm": ("pyswarm.cli.swarm", "swarm", "Manage the cluster (init, join, leave, update, join-token)"),
     "node": ("pyswarm.cli.node", "node", "Manage nodes"),
     "service": ("pyswarm.cli.service", "service", "Manage services"),
+    "backup": ("pyswarm.cli.backup", "backup", "Write the whole state of the cluster to a sealed file"),
+    "restore": ("pyswarm.cli.backup", "restore", "Start a cluster out of a backup"),
     "info": ("pyswarm.cli.system", "info", "Show this node and its cluster"),
     "version": ("pyswarm.cli.system", "version", "Show the versions of the command and the daemon"),
     "daemon": ("pyswarm.cli.daemon", "daemon", "Run the daemon in the foreground"),

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from pyswarm.cli.client import Client
 from pyswarm.cli.commands import Group, command
@@ -34,13 +35,13 @@ _SETTINGS = (
     ("snapshot_interval", COUNT, "Raft", "SnapshotInterval", "Log entries between snapshots."),
 )
 
-_advertise = click.option(
+advertise_option = click.option(
     "--advertise-addr",
     default="",
     metavar="ADDR|IFACE[:PORT]",
     help="The address given to other nodes (default: the one of the only interface).",
 )
-_listen = click.option("--listen-addr", default=DEFAULT_LISTEN, show_default=True, metavar="ADDR:PORT")
+listen_option = click.option("--listen-addr", default=DEFAULT_LISTEN, show_default=True, metavar="ADDR:PORT")
 _availability = click.option(
     "--availability", type=Choice(["active", "pause", "drain"]), default="active", show_default=True
 )
@@ -61,25 +62,39 @@ def with_settings(spec: Json, given: dict[str, Any]) -> Json:
 
 
 @command("init", "Initialize a cluster: this node becomes its first manager.")
-@_advertise
-@_listen
+@advertise_option
+@listen_option
 @_availability
+@click.option(
+    "--force-new-cluster",
+    is_flag=True,
+    help="After the loss of the quorum for good: go on as the only manager, with all data and without the others.",
+)
 @_settings
-@click.pass_obj
-def init(client: Client, /, advertise_addr: str, listen_addr: str, availability: str, **settings: Any) -> None:
-    _ensure_daemon(client)
-    node_id = client.post(
+@click.pass_context
+def init(
+    ctx: click.Context,
+    /,
+    advertise_addr: str,
+    listen_addr: str,
+    availability: str,
+    force_new_cluster: bool,
+    **settings: Any,
+) -> None:
+    kept = force_new_cluster and ctx.get_parameter_source("listen_addr") is ParameterSource.DEFAULT
+    ensure_daemon(ctx.obj)
+    node_id = ctx.obj.post(
         "/swarm/init",
         {
-            "ListenAddr": listen_addr,
+            "ListenAddr": "" if kept else listen_addr,
             "AdvertiseAddr": advertise_addr,
             "Availability": availability,
+            "ForceNewCluster": force_new_cluster,
             "Spec": with_settings({"Labels": {}}, settings),
         },
     )
     click.echo(f"Swarm initialized: current node ({node_id}) is now a manager.\n")
-    _print_join_command(client, "worker")
-    click.echo("To add a manager to this swarm, run 'pyswarm join-token manager' and follow the instructions.")
+    print_how_to_join(ctx.obj)
 
 
 @command("join", "Join a cluster; the token decides whether as a worker or as a manager.")
@@ -89,15 +104,15 @@ def init(client: Client, /, advertise_addr: str, listen_addr: str, availability:
     required=True,
     help="Token for entry into the cluster. With `-` it is read from standard input, and seen in no list of processes.",
 )
-@_advertise
-@_listen
+@advertise_option
+@listen_option
 @_availability
 @click.pass_obj
 def join(client: Client, remote: str, token: str, advertise_addr: str, listen_addr: str, availability: str) -> None:
     secret = sys.stdin.readline().strip() if token == STDIN else token
     if not secret:
         raise click.ClickException("no token on standard input: write it there as one line")
-    _ensure_daemon(client)
+    ensure_daemon(client)
     client.post(
         "/swarm/join",
         {
@@ -162,7 +177,12 @@ def _print_join_command(client: Client, role: str) -> None:
     click.echo(f"    pyswarm join --token {_token(client, role)} {address}\n")
 
 
-def _ensure_daemon(client: Client) -> None:
+def print_how_to_join(client: Client) -> None:
+    _print_join_command(client, "worker")
+    click.echo("To add a manager to this swarm, run 'pyswarm join-token manager' and follow the instructions.")
+
+
+def ensure_daemon(client: Client) -> None:
     """Starts the daemon if none answers: on a fresh machine `init` or `join` is the first thing that is typed."""
     if not client.is_up():
         from pyswarm.node.launch import start_daemon

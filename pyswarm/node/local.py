@@ -24,7 +24,7 @@ from pyswarm.node.config import DaemonConfig
 from pyswarm.node.engine import engine_info
 from pyswarm.node.entering import found, join
 from pyswarm.node.member import Member
-from pyswarm.node.recovery import check_quorum_lost, go_on_alone, restore
+from pyswarm.node.recovery import be_sure_that_quorum_is_lost, go_on_alone, restore
 from pyswarm.node.state import StateDir
 
 _RESUME_RETRY = 5.0
@@ -173,8 +173,8 @@ class LocalNodeApi:
     async def _go_on_alone(self, request: InitRequest) -> str:
         """If that fails, goes on as what the disk says that it is."""
         was_running = self._member is not None
-        if self.manager is not None:
-            check_quorum_lost(self.manager.members)
+        if was_running:
+            await be_sure_that_quorum_is_lost(lambda: self.manager)
         try:
             member = await go_on_alone(self._config, self._state, request, self._pause)
             await self._start(member, member.enter())

@@ -11,15 +11,31 @@ from core.errors import FailedPrecondition
 from core.model import Role
 from identity.files import load_credentials
 from manager import recovery
+from manager.manager import Manager
 from pyswarm.engineapi.ports import InitRequest, RestoreRequest
 from pyswarm.node.config import DaemonConfig
 from pyswarm.node.entering import keep
 from pyswarm.node.member import Member, own_address
 from pyswarm.node.state import Membership, StateDir
 
+_LOOK_AROUND = 3.0
+"""Seconds that a manager which has just started is given to meet the others."""
 
-def check_quorum_lost(members: Iterable[raft.Member]) -> None:
-    """Raises FailedPrecondition while enough managers can be reached: they would go on without this one."""
+
+async def be_sure_that_quorum_is_lost(running: Callable[[], Manager | None]) -> None:
+    """Raises FailedPrecondition if enough managers can be reached, now or a few seconds later."""
+    deadline = asyncio.get_running_loop().time() + _LOOK_AROUND
+    while asyncio.get_running_loop().time() < deadline:
+        manager = running()
+        if manager is not None:
+            _check_quorum_lost(manager.members)
+            if len(manager.members) == 1:
+                return
+        await asyncio.sleep(0.1)
+
+
+def _check_quorum_lost(members: Iterable[raft.Member]) -> None:
+    """They would go on without this one."""
     voters = [member for member in members if not member.learner]
     reachable = sum(member.reachable for member in voters)
     if len(voters) > 1 and reachable > len(voters) // 2:

@@ -11,6 +11,7 @@ from core.model import ContainerSpec, NodeState, Role, ServiceSpec, TaskSpec
 from manager import recovery
 from manager.backup import sealed
 from pyswarm.engineapi.ports import AlreadyInSwarm, InitRequest, JoinRequest, NotManager, RestoreRequest
+from pyswarm.node import recovery as local_recovery
 from pyswarm.node.state import NODE_FILE
 from tests.support.local_nodes import LocalNode, local_nodes
 from tests.support.waiting import eventually
@@ -21,6 +22,7 @@ PASSPHRASE = "correct horse battery staple"
 @pytest.fixture
 async def nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[LocalNode]]:
     monkeypatch.setattr(sealed, "_SCRYPT_N", 2)
+    monkeypatch.setattr(local_recovery, "_LOOK_AROUND", 0.5)
     async with local_nodes(tmp_path, 3, monkeypatch) as made:
         yield made
 

@@ -1,8 +1,8 @@
 """Flags and commands of Docker's that are not there yet, and flags that stand in the wrong place."""
 
+import asyncio
 import os
 import re
-import subprocess
 
 import pytest
 
@@ -86,6 +86,13 @@ async def test_the_environment_names_the_socket_and_a_flag_goes_before_it(pyswar
     assert (await pyswarm.run("-H", f"unix://{socket_path}", "info", environment=elsewhere)).exit == 0
 
 
+@pytest.mark.parametrize("host", ["", "foo", "tcp://1.2.3.4:2375", "ssh://a", "unix://", "unix://relative"])
+async def test_a_socket_that_can_not_be_one_is_refused_with_how_to_write_it(pyswarm, host):
+    refused = await pyswarm.run("-H", host, "node", "ls")
+    assert (refused.exit, refused.stdout) == (1, "")
+    assert refused.stderr == f"cannot use host {host!r}: write it like unix:///run/pyswarm/pyswarm.sock\n"
+
+
 async def complete(pyswarm: PyswarmCli, shell: str, words: str, position: int) -> list[str]:
     asked = {"_PYSWARM_COMPLETE": f"{shell}_complete", "COMP_WORDS": words, "COMP_CWORD": str(position)}
     if shell == "fish":
@@ -118,16 +125,24 @@ async def test_the_script_of_a_shell_is_printed(pyswarm, shell):
     assert f"_PYSWARM_COMPLETE={shell}_complete" in script
 
 
-def test_bash_itself_completes_with_the_script(tmp_path):
+async def test_bash_itself_completes_commands_and_names_with_the_script(pyswarm, node, socket_path, tmp_path):
+    await pyswarm("init")
+    await node.cluster.run("web")
     command = tmp_path / "pyswarm"
     command.write_text(f'#!/bin/sh\nexec {" ".join(COMMAND)} "$@"\n')
     command.chmod(0o755)
-    asked = "COMP_WORDS=(pyswarm serv); COMP_CWORD=1; _pyswarm_completion pyswarm; echo ${COMPREPLY[@]}"
-    done = subprocess.run(
-        ["bash", "-c", f'eval "$(pyswarm completion bash)"; {asked}'],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+    script = """
+        eval "$(pyswarm completion bash)"
+        ask() {
+            COMPREPLY=(); COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+            _pyswarm_completion pyswarm; echo "${COMPREPLY[@]}"
+        }
+        ask pyswarm serv; ask pyswarm service rm ""; ask pyswarm node ps v; ask pyswarm node update --role ""
+    """
+    bash = await asyncio.create_subprocess_exec(
+        *("bash", "-c", script),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYSWARM_HOST": f"unix://{socket_path}"},
     )
-    assert (done.stdout, done.stderr) == ("service\n", "")
+    assert await bash.communicate() == (b"service\nweb\nvm\nworker manager\n", b"")

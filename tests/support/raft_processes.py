@@ -18,7 +18,8 @@ from typing import Any, TypeVar
 
 from core.ids import new_id
 from pyswarm.dev.network import Switch
-from raft import Timing, exists, wipe
+from pyswarm.dev.shell import run
+from raft import Timing, wipe
 from tests.support.lab import CONFIG
 from tests.support.managers import Authority
 from tests.support.raft_member import Settings
@@ -74,12 +75,12 @@ class Line:
 class Process:
     """A member. It is killed without warning and started again on what its disk holds."""
 
-    def __init__(self, folder: Path, name: str, addr: str, namespace: str, settings: Settings) -> None:
+    def __init__(self, folder: Path, name: str, node_id: str, namespace: str, settings: Settings) -> None:
         self.name = name
-        self.addr = addr
+        self.node_id = node_id
+        self.addr = settings.addr
         self.folder = folder
         self.settings = settings
-        self.node_id = ""
         self._namespace = namespace
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -165,12 +166,13 @@ class Process:
 
 
 class World:
-    def __init__(self, folder: Path, timing: Timing, platters: bool) -> None:
+    def __init__(self, folder: Path, timing: Timing, platters: bool, disk_size: str) -> None:
         self.folder = folder
         self.members: list[Process] = []
         self.switch = Switch(CONFIG.name, CONFIG.subnet)
         self._timing = timing
         self._platters = platters
+        self._disk_size = disk_size
         self._authority = Authority()
 
     async def form(self) -> None:
@@ -186,33 +188,35 @@ class World:
         namespace = self.switch.attach(name, address)
         folder = self.folder / name
         (folder / "disk").mkdir(parents=True)
-        member = Process(folder, name, f"{address}:{_PORT}", namespace, self._settings(folder, f"{address}:{_PORT}"))
-        self._become_new(member)
+        if self._disk_size:
+            run("mount", "-t", "tmpfs", "-o", f"mode=700,size={self._disk_size}", "tmpfs", str(folder / "disk"))
+        node_id = new_id()
+        settings = self._settings(folder, node_id, f"{address}:{_PORT}")
+        member = Process(folder, name, node_id, namespace, settings)
         self.members.append(member)
         member.start()
         await self.until(f"{name} is a member", member.status)
         return member
 
-    def _settings(self, folder: Path, addr: str) -> Settings:
-        join = next((member.addr for member in self.members if member.running), "")
-        platter = str(folder / "platter") if self._platters else ""
-        timing = asdict(self._timing)
-        return Settings(str(folder / "disk/raft"), str(folder / "socket"), addr, "", "", "", join, timing, platter)
-
-    def _become_new(self, member: Process) -> None:
-        member.node_id = new_id()
-        key, certificate = self._authority.issue(member.node_id)
-        member.settings = replace(
-            member.settings, key=key.decode(), certificate=certificate.decode(), root=self._authority.root.decode()
+    def _settings(self, folder: Path, node_id: str, addr: str) -> Settings:
+        key, certificate = self._authority.issue(node_id)
+        return Settings(
+            folder=str(folder / "disk/raft"),
+            socket=str(folder / "socket"),
+            addr=addr,
+            key=key.decode(),
+            certificate=certificate.decode(),
+            root=self._authority.root.decode(),
+            join=next((member.addr for member in self.members if member.running), ""),
+            timing=asdict(self._timing),
+            platter=str(folder / "platter") if self._platters else "",
         )
 
     async def rejoin(self, member: Process) -> None:
-        """What the repair says: the others forget it, and it joins again with nothing."""
+        """What a demotion and a promotion come to: the others forget it, and it joins again with an empty log."""
         leader = await self.leader()
         await leader.ask("remove", node=member.node_id)
         wipe(member.raft)
-        assert not exists(member.raft)
-        self._become_new(member)
         member.settings = replace(member.settings, join=leader.addr)
         member.start()
         await self.until(f"{member.name} is a member again", member.status)
@@ -221,6 +225,8 @@ class World:
         for member in self.members:
             member.kill()
             self.switch.detach(member.name)
+            if self._disk_size:
+                run("umount", str(member.disk))
         self.switch.down()
 
     # -- asking
@@ -267,9 +273,14 @@ class World:
 
 
 @asynccontextmanager
-async def processes(folder: Path, timing: Timing = TIMING, *, platters: bool = False) -> AsyncIterator[World]:
-    """Three members that have agreed on a leader. With `platters` their disks keep only what was synced."""
-    world = World(folder, timing, platters)
+async def processes(
+    folder: Path, timing: Timing = TIMING, *, platters: bool = False, disk_size: str = ""
+) -> AsyncIterator[World]:
+    """Three members that have agreed on a leader.
+
+    With `platters` their disks keep only what was synced; with `disk_size` each is of its own and so small.
+    """
+    world = World(folder, timing, platters, disk_size)
     try:
         await world.form()
         yield world

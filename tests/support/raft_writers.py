@@ -22,6 +22,7 @@ WORDS = {
     "NotLeader": r"this manager is not the leader; ask 10\.213\.\d+\.\d+:2377|the cluster has no leader",
     "Unavailable": r"the leader, 10\.213\.\d+\.\d+:2377, does not answer; try again in a moment",
     "NoQuorum": r"the cluster has lost its quorum: \d of 3 managers can be reached and 2 are needed; .*",
+    "StorageFailed": r"cannot write \S+: .*\. This manager stops, so that nothing acknowledged is lost; make room .*",
     "UnknownOutcome": r".*may (still be|have been) made.*",
 }
 """What each refusal says."""

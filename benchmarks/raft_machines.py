@@ -37,12 +37,17 @@ class Pairs:
         held = tuple(self._held.values())
         return lambda: (b"".join(held[at : at + _CHUNK_PAIRS]) for at in range(0, len(held), _CHUNK_PAIRS))
 
-    def restore(self, index: int, chunks: Iterator[bytes]) -> None:
-        self._held = {}
+    def thaw(self, index: int, chunks: Iterator[bytes]) -> Callable[[], None]:
+        held = {}
         for chunk in chunks:
             for at in range(0, len(chunk), REQUEST_BYTES):
                 request = chunk[at : at + REQUEST_BYTES]
-                self._held[key_of(request)] = request
+                held[key_of(request)] = request
+
+        def use() -> None:
+            self._held = held
+
+        return use
 
 
 class Tasks:
@@ -63,8 +68,8 @@ class Tasks:
     def freeze(self) -> Callable[[], Iterator[bytes]]:
         return self._store.freeze()
 
-    def restore(self, index: int, chunks: Iterator[bytes]) -> None:
-        self._store.restore(index, chunks)
+    def thaw(self, index: int, chunks: Iterator[bytes]) -> Callable[[], None]:
+        return self._store.thaw(index, chunks)
 
 
 def _service_with_tasks() -> Iterator[Service | Task]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from core.clock import MILLISECOND, SECOND
-from core.errors import InvalidArgument
+from core.errors import InvalidArgument, PyswarmError
 
 MAX_COMMAND = 1 << 20
 """Bytes in one command. Larger changes are split above."""
@@ -15,7 +15,8 @@ MAX_CHUNK = 2 << 20
 
 
 class StateMachine(Protocol):
-    """What the log drives. All three are called on the event loop, in log order, never at once."""
+    """What the log drives, in log order, never two calls at once: on the event loop, but for what reads or writes a
+    whole state."""
 
     def apply(self, index: int, request_id: bytes, command: bytes) -> None:
         """Must not raise: a member that cannot apply a committed command stops."""
@@ -25,8 +26,9 @@ class StateMachine(Protocol):
         """The state as of the last `apply`: copies index tables only. The callable is run in a worker thread."""
         ...
 
-    def restore(self, index: int, chunks: Iterator[bytes]) -> None:
-        """Replaces everything by what `freeze` once yielded, chunk for chunk."""
+    def thaw(self, index: int, chunks: Iterator[bytes]) -> Callable[[], None]:
+        """Reads what `freeze` once yielded, chunk for chunk, and changes nothing: it is run in a worker thread. The
+        callable, called on the event loop, puts it in the place of everything."""
         ...
 
 
@@ -108,6 +110,10 @@ class Consensus(Protocol):
         On any member: the leader is asked (ReadIndex). NotLeader if there is none, NoQuorum if a quorum does not
         answer, Unavailable if the leader does not.
         """
+        ...
+
+    def no_leader(self) -> PyswarmError:
+        """Why nobody leads as far as this member knows: NoQuorum if it cannot reach enough others, or NotLeader."""
         ...
 
     def watch_leadership(self, callback: Callable[[Leadership], None]) -> Callable[[], None]:

@@ -35,12 +35,21 @@ class Applier:
     def index_of(self, request_id: bytes) -> int | None:
         return self._ledger.index_of(request_id)
 
+    def thaw(self, snapshot: Snapshot) -> Callable[[], None]:
+        """Reads a whole state, in any thread; the callable puts it in use. DamagedState if it is not whole."""
+        use_machine = self._machine.thaw(snapshot.index, snapshot.chunks())
+        ledger = Ledger((request.request_id, request.index) for request in snapshot.state.requests)
+        configuration = codec.decode_configuration(snapshot.state)
+
+        def use() -> None:
+            use_machine()
+            self._ledger, self.configuration, self.index = ledger, configuration, snapshot.index
+
+        return use
+
     def restore(self, snapshot: Snapshot) -> None:
-        """Raises DamagedState where the snapshot is not whole: what is half restored must not be used."""
-        self._machine.restore(snapshot.index, snapshot.chunks())
-        self._ledger = Ledger((request.request_id, request.index) for request in snapshot.state.requests)
-        self.configuration = codec.decode_configuration(snapshot.state)
-        self.index = snapshot.index
+        """Both at once, for who has no event loop."""
+        self.thaw(snapshot)()
 
     def freeze(self, at: Freeze) -> tuple[pb.RaftSnapshotState, Callable[[], Iterator[bytes]]]:
         """The state as of now, right after `at.entry`. The callable encodes the machine's part, in any thread."""

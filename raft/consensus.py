@@ -32,6 +32,7 @@ from raft.messages import Message
 from raft.proposals import Proposals
 from raft.snapshots import Snapshots
 from raft.standing import Standing
+from raft.storage.snapshot import Snapshot
 from raft.storage.state import State
 from raft.thread import EngineThread, Mailbox
 from raft.transport.links import Links
@@ -139,6 +140,9 @@ class RaftNode:
             raise self._standing.no_leader()
         await self._proposals.confirm_read()
 
+    def no_leader(self) -> PyswarmError:
+        return self._standing.failure or self._standing.no_leader()
+
     def watch_leadership(self, callback: Callable[[Leadership], None]) -> Callable[[], None]:
         self._watchers.append(callback)
 
@@ -212,9 +216,8 @@ class RaftNode:
                 self._proposals.applied_to(output.index)
                 self._announce()
             case ev.Restored():
-                self._applier.restore(output.snapshot)
-                self._proposals.restored(output.snapshot.index)
-                self._agreed()
+                self._mailbox.hold()
+                self._spawn(self._restore(output.snapshot))
             case ev.Freeze():
                 self._snapshots.freeze(output)
             case ev.SendSnapshot():
@@ -229,6 +232,19 @@ class RaftNode:
                 self._members.caught_up(output.node_id)
             case ev.Confirmed():
                 self._proposals.confirmed(output.ticket)
+
+    async def _restore(self, snapshot: Snapshot) -> None:
+        """A whole state takes seconds to read; what comes after it waits, and nothing else does."""
+        try:
+            use = await asyncio.to_thread(self._applier.thaw, snapshot)
+            use()
+        except Exception as error:
+            log.exception("this manager cannot use a snapshot")
+            self._fail(error)
+            return
+        self._proposals.restored(snapshot.index)
+        self._agreed()
+        self._mailbox.release()
 
     def _changed_status(self, status: ev.Status) -> None:
         self._standing.status = status

@@ -22,6 +22,7 @@ class Mailbox:
         self._messages: deque[tuple[str, Message]] = deque()
         self._outputs: deque[Output] = deque()
         self._scheduled = False
+        self._held = False
         self._send: Callable[[str, Message], None] | None = None
         self._take: Callable[[Output], None] | None = None
 
@@ -31,6 +32,14 @@ class Mailbox:
     def close(self) -> None:
         """What comes later is dropped."""
         self._send = self._take = None
+
+    def hold(self) -> None:
+        """Outputs wait from now on, messages do not. On the loop."""
+        self._held = True
+
+    def release(self) -> None:
+        self._held = False
+        self._drain()
 
     def send(self, messages: list[tuple[str, Message]]) -> None:
         self._messages.extend(messages)
@@ -50,7 +59,7 @@ class Mailbox:
         while self._messages and self._send is not None:
             self._send(*self._messages.popleft())
         until = monotonic() + _SLICE
-        while self._outputs and self._take is not None:
+        while self._outputs and self._take is not None and not self._held:
             self._take(self._outputs.popleft())
             if monotonic() > until:
                 self._loop.call_soon(self._drain)

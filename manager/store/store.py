@@ -51,11 +51,20 @@ class Store(View):
     def freeze(self) -> Callable[[], Iterator[bytes]]:
         return Frozen(self._tables).chunks
 
+    def thaw(self, index: int, chunks: Iterator[bytes]) -> Callable[[], None]:
+        tables = thaw(chunks)
+
+        def use() -> None:
+            self._tables = tables
+            self.index = index
+            self._own.clear()
+            self._notify(Commit(index, restored=True))
+
+        return use
+
     def restore(self, index: int, chunks: Iterator[bytes]) -> None:
-        self._tables = thaw(chunks)
-        self.index = index
-        self._own.clear()
-        self._notify(Commit(index, restored=True))
+        """Replaces everything by what `freeze` once yielded."""
+        self.thaw(index, chunks)()
 
     def _apply(self, change: Change, index: int, now: int) -> Event:
         item = change.object

@@ -63,8 +63,13 @@ class Notebook:
 
         return chunks
 
-    def restore(self, index: int, chunks: Iterator[bytes]) -> None:
-        self.applied = [(at, bytes.fromhex(command)) for at, command in map(json.loads, chunks)]
+    def thaw(self, index: int, chunks: Iterator[bytes]) -> Callable[[], None]:
+        applied = [(at, bytes.fromhex(command)) for at, command in map(json.loads, chunks)]
+
+        def use() -> None:
+            self.applied = applied
+
+        return use
 
 
 class Manager:

@@ -63,10 +63,15 @@ class Tally:
         held = self.applied.tobytes()
         return lambda: (held[at : at + _CHUNK] for at in range(0, len(held), _CHUNK))
 
-    def restore(self, index: int, chunks: Iterator[bytes]) -> None:
-        self.applied, self.latest = array("Q"), {}
-        for number in array("Q", b"".join(chunks)):
-            self._take(number)
+    def thaw(self, index: int, chunks: Iterator[bytes]) -> Callable[[], None]:
+        numbers = array("Q", b"".join(chunks))
+
+        def use() -> None:
+            self.applied, self.latest = array("Q"), {}
+            for number in numbers:
+                self._take(number)
+
+        return use
 
     def _take(self, number: int) -> None:
         self.applied.append(number)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from core.errors import Unavailable
+from core.errors import FailedPrecondition, Unavailable
 from pyswarm.cli.host import DEFAULT_SOCKET
 
 UNIT = "pyswarm.service"
@@ -19,7 +19,8 @@ _SECONDS = 30.0
 def start_daemon(socket_path: str, is_up: Callable[[], bool]) -> None:
     """Starts the daemon and returns once `is_up`: through systemd where its unit is installed, else detached.
 
-    Raises Unavailable, with where to look, if it does not answer within 30 s.
+    Raises FailedPrecondition if only root may do that; Unavailable, with where to look, if it does not answer within
+    30 s.
     """
     where = f"see {LOG}"
     daemon: subprocess.Popen[bytes] | None = None
@@ -27,7 +28,13 @@ def start_daemon(socket_path: str, is_up: Callable[[], bool]) -> None:
         subprocess.run(["systemctl", "start", UNIT], check=False)
         where = f"see `journalctl -u {UNIT}`"
     else:
-        daemon = detached(socket_path)
+        try:
+            daemon = detached(socket_path)
+        except PermissionError as error:
+            raise FailedPrecondition(
+                f"no daemon answers on {socket_path}, and one cannot be started ({error.strerror}: {error.filename}): "
+                "run this as root, or have root start it"
+            ) from None
     end = time.monotonic() + _SECONDS
     while not is_up():
         if daemon is not None and daemon.poll() is not None:

@@ -1,5 +1,6 @@
 """Starting the daemon for a command that found none."""
 
+import errno
 import stat
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import Unavailable
+from core.errors import FailedPrecondition, Unavailable
 from pyswarm.cli.host import DEFAULT_SOCKET
 from pyswarm.node import launch
 
@@ -21,6 +22,15 @@ def ends_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(sys, "executable", str(program))
     monkeypatch.setattr(launch, "LOG", tmp_path / "log")
     return tmp_path / "log"
+
+
+def test_who_may_not_start_a_daemon_is_told_who_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: object, *others: object) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(launch.os, "open", refuse)
+    with pytest.raises(FailedPrecondition, match=r"Permission denied: /var/log/pyswarm.log\): run this as root"):
+        launch.start_daemon("/some/socket", lambda: False)
 
 
 def test_a_daemon_that_ends_is_told_with_where_to_look(ends_at_once: Path) -> None:

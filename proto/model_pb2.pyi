@@ -1055,10 +1055,12 @@ class TaskStatus(_message.Message):
     ERR_FIELD_NUMBER: _builtins.int
     CONTAINER_FIELD_NUMBER: _builtins.int
     PORTS_FIELD_NUMBER: _builtins.int
+    STARTED_AT_FIELD_NUMBER: _builtins.int
     timestamp: _builtins.int
     state: _builtins.int
     message: _builtins.str
     err: _builtins.str
+    started_at: _builtins.int
     @_builtins.property
     def container(self) -> Global___ContainerStatus: ...
     @_builtins.property
@@ -1072,10 +1074,11 @@ class TaskStatus(_message.Message):
         err: _builtins.str = ...,
         container: Global___ContainerStatus | None = ...,
         ports: _abc.Iterable[Global___PortConfig] | None = ...,
+        started_at: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["container", b"container"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "err", b"err", "message", b"message", "ports", b"ports", "state", b"state", "timestamp", b"timestamp"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "err", b"err", "message", b"message", "ports", b"ports", "started_at", b"started_at", "state", b"state", "timestamp", b"timestamp"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -75,6 +75,7 @@ def succeeded(status: TaskStatus, step: Step, seen: Observed, now: int) -> TaskS
         message=step.message,
         container=seen.container or status.container,
         ports=seen.ports or status.ports,
+        started_at=now if step.reaches is TaskState.RUNNING else status.started_at,
     )
 
 

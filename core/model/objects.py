@@ -128,6 +128,8 @@ class TaskStatus:
     container: ContainerStatus | None = None
     ports: tuple[PortConfig, ...] = ()
     """Host-mode ports as they were really published."""
+    started_at: int = 0
+    """When it began to run, by its node's clock like `timestamp` (ns); 0 if it never has."""
 
 
 @dataclass(frozen=True, slots=True)

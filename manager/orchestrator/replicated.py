@@ -8,15 +8,14 @@ from itertools import count, islice
 
 from core.ids import IdSource
 from core.model import Node, Service, ServiceMode, Task, TaskState
-from manager.orchestrator.restart import may_replace, replace_task, restart
+from manager.orchestrator.restart import is_filled, replace_task, restart
 from manager.orchestrator.tasks import (
     is_dead,
-    is_dirty,
     is_live,
     is_wanted,
     must_leave,
     new_task,
-    newest,
+    replicas_of,
     spec_changed,
     want,
 )
@@ -108,8 +107,8 @@ class ReplicatedOrchestrator:
         if service is None or not _is_replicated(service):
             return 0
         slots = {int(slot): tasks for slot, tasks in tx.slots(service_id).items()}
-        filled = {slot for slot, tasks in slots.items() if _is_filled(tx, service, tasks, now)}
-        replicas = 1 if service.spec.replicas is None else service.spec.replicas
+        filled = {slot for slot, tasks in slots.items() if is_filled(tx, service, tasks, now)}
+        replicas = replicas_of(service)
         if len(filled) > replicas:
             surplus = islice(_in_order_of_surrender(filled, slots), len(filled) - replicas)
             self._plans[service_id] = _Plan(surplus=deque(surplus))
@@ -125,7 +124,7 @@ class ReplicatedOrchestrator:
         while service is not None and tx.mark < limit:
             if plan.missing:
                 slot = plan.missing.popleft()
-                if not _is_filled(tx, service, tx.tasks_of_slot(service_id, slot), now):
+                if not is_filled(tx, service, tx.tasks_of_slot(service_id, slot), now):
                     tx.create(new_task(service, slot, "", self._ids, now, TaskState.RUNNING))
             elif plan.surplus:
                 for task in tx.tasks_of_slot(service_id, plan.surplus.popleft()):
@@ -134,15 +133,6 @@ class ReplicatedOrchestrator:
                 break
         if service is None or not (plan.missing or plan.surplus):
             del self._plans[service_id]
-
-
-def _is_filled(tx: Transaction, service: Service, tasks: Sequence[Task], now: int) -> bool:
-    """Whether the slot needs no new task: it has one that lives or is about to be replaced, or the last one has ended
-    and is not to be replaced unless it would be another."""
-    if any(is_wanted(task) for task in tasks):
-        return True
-    last = newest(task for task in tasks if task.desired_state < TaskState.REMOVE)
-    return last is not None and not is_dirty(tx, last, service) and not may_replace(tx, service, last, now)
 
 
 def _in_order_of_surrender(filled: set[int], slots: dict[int, Sequence[Task]]) -> Iterator[int]:

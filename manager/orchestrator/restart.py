@@ -5,6 +5,7 @@ the delay runs; the Starter raises it to RUNNING. All of it is read off the task
 a new leader goes on where the last one stood.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 from core.clock import SECOND
@@ -14,9 +15,11 @@ from manager.orchestrator.tasks import (
     ended_by_itself,
     in_order,
     is_dead,
+    is_dirty,
     is_live,
     is_wanted,
     neighbours,
+    newest,
     successor,
     want,
 )
@@ -76,6 +79,15 @@ def replace_task(tx: Transaction, service: Service, task: Task, ids: IdSource, n
     want(tx, task, TaskState.SHUTDOWN)
     if allowed and not any(is_live(other) for other in neighbours(tx, task)):
         tx.create(successor(service, task, ids, now))
+
+
+def is_filled(tx: Transaction, service: Service, tasks: Sequence[Task], now: int) -> bool:
+    """Whether the slot needs no new task: it has one that lives or is about to be replaced, or the last one has ended
+    and is not to be replaced unless it would be another."""
+    if any(is_wanted(task) for task in tasks):
+        return True
+    last = newest(task for task in tasks if task.desired_state < TaskState.REMOVE)
+    return last is not None and not is_dirty(tx, last, service) and not may_replace(tx, service, last, now)
 
 
 def start_time(view: View, service: Service, task: Task, now: int) -> int:

@@ -6,15 +6,18 @@ store.
 
 from collections.abc import Iterable, Sequence
 
+from core.clock import SECOND
 from core.model import Service, Task, TaskState, UpdateConfig
 from manager.orchestrator.restart import delay_of
 from manager.orchestrator.tasks import ended_by_itself, is_dirty, is_live, is_usable, want
 from manager.orchestrator.worklist import Alarms
 from manager.store import Slot, Transaction
 
+DEFAULT_MONITOR = 5 * SECOND
+
 
 class Rollout:
-    """One service on its way to one spec version. A slot stands in one of three places, or is of no concern."""
+    """One service on its way to one spec version. A slot stands in one of four places, or is of no concern."""
 
     def __init__(self, version: int, moving: Iterable[Slot] = ()) -> None:
         self.version = version
@@ -26,14 +29,22 @@ class Rollout:
         """Those of them whose old task still runs, and is to be stopped then."""
         self.resting: set[Slot] = set()
         """Updated, but waits out the delay; or its new task has failed beside the old one, and is tried again."""
+        self.watched: set[Slot] = set()
+        """Has rested, but its new task is still watched for failure."""
         self.alarms: Alarms[Slot] = Alarms()
-        """When a slot that rests has done so."""
-        self._updated: dict[Slot, None] = {}
-        """Has rested."""
+        """When a slot that rests or is watched is to be looked at again."""
+        self.waiting: dict[Slot, Task] = {}
+        """The new tasks that cannot be placed, and say why."""
+        self._updated: set[Slot] = set()
+        """Has rested, and was watched."""
+        self._slots: set[Slot] = set(self.moving)
+        """All that were dirty once."""
+        self._failed: dict[Slot, str] = {}
+        """The task that has failed in it."""
 
     @property
     def done(self) -> bool:
-        return not (self.dirty or self.moving or self.resting)
+        return not (self.dirty or self.moving or self.resting or self.watched)
 
     def room(self, config: UpdateConfig) -> int:
         """How many more slots may be begun."""
@@ -41,52 +52,92 @@ class Rollout:
             return len(self.dirty)
         return max(0, config.parallelism - len(self.moving) - len(self.resting))
 
+    def failure(self, config: UpdateConfig) -> str | None:
+        """The task that failed last, if more slots of the update have failed than may."""
+        if len(self._failed) <= config.max_failure_ratio * len(self._slots):
+            return None
+        return next(reversed(self._failed.values()))
+
     def look(self, tx: Transaction, service: Service, slot: Slot, config: UpdateConfig, now: int) -> None:
         """Finds out where `slot` stands, and stops the old task once the new one beside it runs."""
         was_moving = slot in self.moving
         self._leave(slot)
         tasks = tx.tasks_of_slot(service.id, slot)
+        replaced = len(tasks) > 1 and any(task.spec_version == self.version for task in tasks)
+        if replaced or slot in self._slots:
+            self._slots.add(slot)
+            self._look_for_failure(service, slot, tasks, _monitor(config))
         live = [task for task in tasks if is_live(task)]
         if not live or (isinstance(slot, str) and not is_usable(tx.node(slot))):
             # Nothing to update here: the orchestrators see to slots that are empty, and to nodes that are away.
             return
         fresh = [task for task in live if not is_dirty(tx, task, service)]
         if not fresh:
-            self._rest_or(slot, _retry_time(tx, service, tasks, now), now, self.dirty)
+            self._slots.add(slot)
+            if not self._put_off(slot, _retry_time(tx, service, tasks, now), now, self.resting):
+                self.dirty[slot] = None
             return
-        moved = was_moving or (len(tasks) > 1 and any(task.spec_version == self.version for task in fresh))
+        moved = was_moving or (replaced and any(task.spec_version == self.version for task in fresh))
         running = next((task for task in fresh if task.status.state is TaskState.RUNNING), None)
         if running is None:
             if len(live) > len(fresh):
                 self.doubled.add(slot)
             if moved or slot in self.doubled:
                 self.moving.add(slot)
+                self._note_waiting(slot, fresh)
             return
         for task in live:
             if task not in fresh:
                 want(tx, task, TaskState.SHUTDOWN)
         if moved and slot not in self._updated:
-            self._rest_or(slot, (running.meta.updated_at or now) + config.delay, now, self._updated)
+            began = running.meta.updated_at or now
+            if not self._put_off(slot, began + config.delay, now, self.resting) and not self._put_off(
+                slot, began + _monitor(config), now, self.watched
+            ):
+                self._updated.add(slot)
 
     def begin(self, slot: Slot) -> None:
         """The slot's replacement has been made."""
         self._leave(slot)
         self.moving.add(slot)
 
-    def _rest_or(self, slot: Slot, until: int, now: int, place: dict[Slot, None]) -> None:
-        """The slot rests until its time has come; then it goes to `place`."""
-        if until > now:
-            self.resting.add(slot)
-            self.alarms.set(slot, until)
-        else:
-            place[slot] = None
+    def _look_for_failure(self, service: Service, slot: Slot, tasks: Sequence[Task], monitor: int) -> None:
+        """A task that this update made has failed if it ended before it ran, or within `monitor` after that (ns)."""
+        status = service.update_status
+        if status is None or slot in self._failed:
+            return
+        for task in tasks:
+            of_this_update = task.spec_version == self.version and task.meta.created_at >= status.started_at
+            if of_this_update and ended_by_itself(task):
+                ran = task.status.timestamp - task.status.started_at if task.status.started_at else 0
+                if ran <= monitor:
+                    self._failed[slot] = task.id
+                    return
+
+    def _note_waiting(self, slot: Slot, fresh: Sequence[Task]) -> None:
+        for task in fresh:
+            if task.status.err and not task.node_id:
+                self.waiting[slot] = task
+
+    def _put_off(self, slot: Slot, until: int, now: int, place: set[Slot]) -> bool:
+        """Whether `until` is still to come; then the slot stays in `place` and is looked at again when it has."""
+        if until <= now:
+            return False
+        place.add(slot)
+        self.alarms.set(slot, until)
+        return True
 
     def _leave(self, slot: Slot) -> None:
         self.dirty.pop(slot, None)
-        self.moving.discard(slot)
-        self.doubled.discard(slot)
-        self.resting.discard(slot)
+        self.waiting.pop(slot, None)
         self.alarms.clear(slot)
+        for place in (self.moving, self.doubled, self.resting, self.watched):
+            place.discard(slot)
+
+
+def _monitor(config: UpdateConfig) -> int:
+    """At least as long as the delay (ns)."""
+    return max(config.delay, DEFAULT_MONITOR if config.monitor is None else config.monitor)
 
 
 def _retry_time(tx: Transaction, service: Service, tasks: Sequence[Task], now: int) -> int:

@@ -102,6 +102,11 @@ def spec_changed(event: Event) -> bool:
     )
 
 
+def replicas_of(service: Service) -> int:
+    """How many slots a replicated service asks for."""
+    return 1 if service.spec.replicas is None else service.spec.replicas
+
+
 def new_task(service: Service, slot: int, node_id: str, ids: IdSource, now: int, desired: TaskState) -> Task:
     return Task(
         id=ids(),

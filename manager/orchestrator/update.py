@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from core.ids import IdSource
-from core.model import Node, Service, Task, TaskState, UpdateConfig, UpdateOrder, UpdateState, UpdateStatus
+from core.model import FailureAction, Node, Service, ServiceMode, Task, TaskState, UpdateConfig, UpdateOrder
+from manager.orchestrator.restart import is_filled
 from manager.orchestrator.rollout import Rollout
-from manager.orchestrator.tasks import in_order, is_live, is_usable, spec_changed, successor, want
+from manager.orchestrator.tasks import in_order, is_live, is_usable, replicas_of, spec_changed, successor, want
+from manager.orchestrator.update_status import HALTED, ROLLING, begin, config_of, fail, finish, state_of, wait_for
 from manager.orchestrator.worklist import Worklist
 from manager.store import Event, EventKind, Slot, Transaction, slot_of
 
@@ -15,10 +17,6 @@ MAX_WRITES = 200
 """Writes after which a step ends."""
 MAX_LOOKS = 1_000
 """Slots that one step goes through when services have changed."""
-
-_ROLLING = (UpdateState.UPDATING, UpdateState.ROLLBACK_STARTED)
-_HALTED = (UpdateState.PAUSED, UpdateState.ROLLBACK_PAUSED)
-_BACKWARDS = (UpdateState.ROLLBACK_STARTED, UpdateState.ROLLBACK_PAUSED, UpdateState.ROLLBACK_COMPLETED)
 
 
 class UpdateSupervisor:
@@ -71,7 +69,7 @@ class UpdateSupervisor:
     def _look(self, tx: Transaction, service_id: str, slot: Slot, now: int) -> None:
         rollout, service = self._rollouts.get(service_id), tx.service(service_id)
         if rollout is not None and service is not None and rollout.version == service.spec_version:
-            rollout.look(tx, service, slot, _config(service), now)
+            rollout.look(tx, service, slot, config_of(service), now)
             self._touched.add(service_id)
 
     def _go_through(self, tx: Transaction, now: int) -> None:
@@ -99,19 +97,23 @@ class UpdateSupervisor:
         rollout, service = self._rollouts.get(service_id), tx.service(service_id)
         if rollout is None or service is None:
             return
-        state = service.update_status.state if service.update_status is not None else UpdateState.UNKNOWN
-        if state in _HALTED or (state not in _ROLLING and not rollout.dirty and not rollout.doubled):
+        state, config = state_of(service), config_of(service)
+        rolling = state in ROLLING
+        failed = rollout.failure(config) if rolling and config.failure_action is not FailureAction.CONTINUE else None
+        if state in HALTED or not (rolling or rollout.dirty or rollout.doubled):
             del self._rollouts[service_id]
-        elif rollout.done:
-            _finish(tx, service, now)
-            del self._rollouts[service_id]
-        else:
-            if state not in _ROLLING:
-                service = _begin(tx, service, now)
+        elif failed is not None:
+            fail(tx, service, failed, now)
+            self._services.add(service_id)
+        elif not rollout.done:
+            service = wait_for(tx, service, _trouble(rollout)) if rolling else begin(tx, service, now)
             self._replace_dirty(tx, service, rollout, limit, now)
+        elif _has_all_slots(tx, service, now):
+            finish(tx, service, now)
+            del self._rollouts[service_id]
 
     def _replace_dirty(self, tx: Transaction, service: Service, rollout: Rollout, limit: int, now: int) -> None:
-        config = _config(service)
+        config = config_of(service)
         for _ in range(rollout.room(config)):
             if not rollout.dirty:
                 return
@@ -147,24 +149,14 @@ def _resumed(event: Event) -> bool:
     )
 
 
-def _config(service: Service) -> UpdateConfig:
-    backwards = service.update_status is not None and service.update_status.state in _BACKWARDS
-    return (service.spec.rollback if backwards else service.spec.update) or UpdateConfig()
+def _trouble(rollout: Rollout) -> str:
+    task = next(iter(rollout.waiting.values()), None)
+    return f"task {task.id} waits: {task.status.err}" if task is not None else ""
 
 
-def _begin(tx: Transaction, service: Service, now: int) -> Service:
-    status = UpdateStatus(UpdateState.UPDATING, started_at=now, message="update in progress")
-    tx.update(replace(service, update_status=status))
-    begun = tx.service(service.id)
-    assert begun is not None
-    return begun
-
-
-def _finish(tx: Transaction, service: Service, now: int) -> None:
-    assert service.update_status is not None
-    rolled_back = service.update_status.state is UpdateState.ROLLBACK_STARTED
-    state = UpdateState.ROLLBACK_COMPLETED if rolled_back else UpdateState.COMPLETED
-    message = "rollback completed" if rolled_back else "update completed"
-    tx.update(
-        replace(service, update_status=replace(service.update_status, state=state, completed_at=now, message=message))
-    )
+def _has_all_slots(tx: Transaction, service: Service, now: int) -> bool:
+    """Whether no slot is still to be filled, as those are whose task had failed before a rollback."""
+    if service.spec.mode is not ServiceMode.REPLICATED:
+        return True
+    filled = sum(is_filled(tx, service, tasks, now) for tasks in tx.slots(service.id).values())
+    return filled >= replicas_of(service)

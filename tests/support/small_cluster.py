@@ -168,7 +168,8 @@ class SmallCluster:
         if task is None or task.status.state >= state:
             return
         container = ContainerStatus("c" * 64, 1, exit_code, "172.17.0.2")
-        status = TaskStatus(self.now, state, state.name.lower(), container=container)
+        began = self.now if state is TaskState.RUNNING else task.status.started_at
+        status = TaskStatus(self.now, state, state.name.lower(), container=container, started_at=began)
         self.write(lambda tx: tx.update(replace(task, status=status)))
         self.settle()
 
@@ -178,12 +179,18 @@ class SmallCluster:
             for task in moved:
                 self.report(task.id, min(task.desired_state, TaskState.SHUTDOWN))
 
+    def obey_once(self) -> None:
+        """Every agent takes one order, and half a second passes; what follows from it is not carried out yet."""
+        for task in list(self.store.tasks()):
+            self.report(task.id, min(task.desired_state, TaskState.SHUTDOWN))
+        self.wait(0.5)
+
     def obey_all_at_once(self, service_id: str) -> None:
         """As `obey`, in one entry, for a service with many tasks."""
 
         def run(tx: Transaction) -> None:
             for task in list(tx.tasks_of_service(service_id)):
-                tx.update(replace(task, status=TaskStatus(self.now, TaskState.RUNNING)))
+                tx.update(replace(task, status=TaskStatus(self.now, TaskState.RUNNING, started_at=self.now)))
 
         self.write(run)
         self.settle()

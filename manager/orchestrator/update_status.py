@@ -1,0 +1,71 @@
+"""How a rolling update stands, as it is written on its service: begun, waiting, finished, paused, rolled back.
+
+The words are Docker's.
+"""
+
+from dataclasses import replace
+
+from core.model import FailureAction, Service, UpdateConfig, UpdateState, UpdateStatus
+from manager.store import Transaction
+
+ROLLING = (UpdateState.UPDATING, UpdateState.ROLLBACK_STARTED)
+HALTED = (UpdateState.PAUSED, UpdateState.ROLLBACK_PAUSED)
+_BACKWARDS = (UpdateState.ROLLBACK_STARTED, UpdateState.ROLLBACK_PAUSED, UpdateState.ROLLBACK_COMPLETED)
+_FAILURE = "due to failure or early termination of task"
+
+
+def state_of(service: Service) -> UpdateState:
+    return service.update_status.state if service.update_status is not None else UpdateState.UNKNOWN
+
+
+def config_of(service: Service) -> UpdateConfig:
+    """How the service is to be updated now, or rolled back."""
+    return (service.spec.rollback if state_of(service) in _BACKWARDS else service.spec.update) or UpdateConfig()
+
+
+def begin(tx: Transaction, service: Service, now: int) -> Service:
+    return _write(tx, service, UpdateStatus(UpdateState.UPDATING, started_at=now, message="update in progress"))
+
+
+def wait_for(tx: Transaction, service: Service, trouble: str) -> Service:
+    """Says what an update waits for, or, if `trouble` is empty, that it goes on."""
+    message = f"update in progress: {trouble}" if trouble else "update in progress"
+    if state_of(service) is not UpdateState.UPDATING or _status(service).message == message:
+        return service
+    return _write(tx, service, replace(_status(service), message=message))
+
+
+def finish(tx: Transaction, service: Service, now: int) -> None:
+    back = state_of(service) in _BACKWARDS
+    state = UpdateState.ROLLBACK_COMPLETED if back else UpdateState.COMPLETED
+    message = "rollback completed" if back else "update completed"
+    _write(tx, service, replace(_status(service), state=state, completed_at=now, message=message))
+
+
+def fail(tx: Transaction, service: Service, task_id: str, now: int) -> None:
+    """More tasks have failed than may: pauses the update, or goes back to the spec before it. A rollback is never
+    rolled back again."""
+    if state_of(service) in _BACKWARDS:
+        _pause(tx, service, UpdateState.ROLLBACK_PAUSED, f"rollback paused {_FAILURE} {task_id}")
+    elif config_of(service).failure_action is FailureAction.ROLLBACK and service.previous_spec is not None:
+        message = f"update rolled back {_FAILURE} {task_id}"
+        former = replace(service, spec=service.previous_spec, spec_version=service.spec_version + 1, previous_spec=None)
+        _write(tx, former, UpdateStatus(UpdateState.ROLLBACK_STARTED, started_at=now, message=message))
+    else:
+        _pause(tx, service, UpdateState.PAUSED, f"update paused {_FAILURE} {task_id}")
+
+
+def _pause(tx: Transaction, service: Service, state: UpdateState, message: str) -> None:
+    _write(tx, service, replace(_status(service), state=state, message=message))
+
+
+def _status(service: Service) -> UpdateStatus:
+    assert service.update_status is not None
+    return service.update_status
+
+
+def _write(tx: Transaction, service: Service, status: UpdateStatus) -> Service:
+    tx.update(replace(service, update_status=status))
+    written = tx.service(service.id)
+    assert written is not None
+    return written

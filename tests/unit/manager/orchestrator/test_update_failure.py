@@ -1,0 +1,211 @@
+"""What a rolling update does when its tasks fail."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from core.clock import SECOND
+from core.model import (
+    FailureAction,
+    NodeState,
+    Placement,
+    RestartCondition,
+    RestartPolicy,
+    Service,
+    ServiceSpec,
+    Task,
+    TaskState,
+    UpdateConfig,
+    UpdateState,
+)
+from tests.support.small_cluster import SmallCluster, spec
+
+NEVER = RestartPolicy(condition=RestartCondition.NONE)
+AT_ONCE = RestartPolicy(delay=0)
+
+
+@pytest.fixture
+def cluster() -> SmallCluster:
+    return SmallCluster(nodes=3)
+
+
+def start_update(cluster: SmallCluster, replicas: int, config: UpdateConfig, restart: RestartPolicy = NEVER) -> Service:
+    """A service that runs, and is told to run another image."""
+    service = cluster.create(replace(spec(replicas, restart=restart), update=config))
+    cluster.obey()
+    return cluster.update(service.id, wanted(replicas, config, restart))
+
+
+def wanted(replicas: int, config: UpdateConfig, restart: RestartPolicy = NEVER) -> ServiceSpec:
+    return replace(spec(replicas, image="other", restart=restart), update=config)
+
+
+def fresh(cluster: SmallCluster, service: Service) -> list[Task]:
+    return [task for task in cluster.live(service.id) if task.spec.container.image == "other"]
+
+
+def run(cluster: SmallCluster, service: Service, fails: Callable[[Task], bool], seconds: int = 60) -> list[str]:
+    """Time passes; the new tasks that `fails` picks fail as they start. Returns their ids in that order."""
+    failed = []
+    for _ in range(2 * seconds):
+        cluster.obey_once()
+        for task in fresh(cluster, service):
+            if task.status.state is TaskState.RUNNING and fails(task):
+                cluster.report(task.id, TaskState.FAILED)
+                failed.append(task.id)
+    return failed
+
+
+def first_running(cluster: SmallCluster, service: Service) -> Task:
+    """The first task of the update that runs; at most the next one has been begun."""
+    while True:
+        cluster.obey_once()
+        for task in fresh(cluster, service):
+            if task.status.state is TaskState.RUNNING:
+                return task
+
+
+def status(cluster: SmallCluster, service: Service) -> tuple[UpdateState, str]:
+    found = cluster.service(service.id).update_status
+    assert found is not None
+    return found.state, found.message
+
+
+def test_UPD_04_an_update_pauses_when_a_task_fails_and_stays_so_until_there_is_a_new_spec(
+    cluster: SmallCluster,
+) -> None:
+    service = start_update(cluster, 4, UpdateConfig())
+    failed = run(cluster, service, lambda task: True)
+    paused = (UpdateState.PAUSED, f"update paused due to failure or early termination of task {failed[0]}")
+    assert status(cluster, service) == paused
+    cluster.change_leader()
+    run(cluster, service, lambda task: True)
+    assert status(cluster, service) == paused
+    assert [task.spec.container.image for task in cluster.running(service.id)] == ["busybox"] * 2
+    cluster.update(service.id, replace(wanted(4, UpdateConfig()), labels={"new": "spec"}))
+    run(cluster, service, lambda task: False)
+    assert status(cluster, service) == (UpdateState.COMPLETED, "update completed")
+    assert not [task for task in cluster.running(service.id) if task.spec.container.image == "busybox"]
+
+
+def test_an_update_that_was_paused_and_is_asked_to_go_on_does_not_count_old_failures(cluster: SmallCluster) -> None:
+    service = start_update(cluster, 3, UpdateConfig(), AT_ONCE)
+    cluster.report(first_running(cluster, service).id, TaskState.FAILED)
+    assert status(cluster, service)[0] is UpdateState.PAUSED
+    cluster.write(lambda tx: tx.update(replace(cluster.service(service.id), update_status=None)))
+    cluster.settle()
+    run(cluster, service, lambda task: False)
+    assert status(cluster, service)[0] is UpdateState.COMPLETED
+
+
+def test_UPD_05_continue_goes_through_all_slots_whatever_fails(cluster: SmallCluster) -> None:
+    service = start_update(cluster, 4, UpdateConfig(failure_action=FailureAction.CONTINUE))
+    failed = run(cluster, service, lambda task: True)
+    assert len(failed) == 4
+    assert status(cluster, service) == (UpdateState.COMPLETED, "update completed")
+
+
+@pytest.mark.parametrize(("failing", "ends"), [(1, UpdateState.COMPLETED), (2, UpdateState.PAUSED)])
+def test_UPD_06_the_action_is_taken_when_more_than_the_ratio_of_the_slots_has_failed(
+    cluster: SmallCluster, failing: int, ends: UpdateState
+) -> None:
+    service = start_update(cluster, 4, UpdateConfig(max_failure_ratio=0.25))
+    run(cluster, service, lambda task: task.slot <= failing)
+    assert status(cluster, service)[0] is ends
+
+
+@pytest.mark.parametrize(("after", "ends"), [(4, UpdateState.PAUSED), (6, UpdateState.COMPLETED)])
+@pytest.mark.parametrize("led_by", ["the same leader", "a new leader"])
+def test_UPD_06_a_task_that_fails_after_it_was_watched_long_enough_does_not_count(
+    cluster: SmallCluster, after: int, ends: UpdateState, led_by: str
+) -> None:
+    service = start_update(cluster, 2, UpdateConfig(parallelism=1, delay=5 * SECOND, monitor=5 * SECOND))
+    cluster.obey()
+    (first,) = fresh(cluster, service)
+    cluster.wait(after)
+    cluster.obey()
+    if led_by == "a new leader":
+        cluster.change_leader()
+    cluster.report(first.id, TaskState.FAILED)
+    run(cluster, service, lambda task: False)
+    assert status(cluster, service)[0] is ends
+
+
+def test_UPD_06_a_task_lost_with_its_node_is_no_failure_of_the_update(cluster: SmallCluster) -> None:
+    service = start_update(cluster, 3, UpdateConfig(), AT_ONCE)
+    cluster.obey()
+    task = fresh(cluster, service)[0]
+    node = cluster.node(task.node_id)
+    cluster.put_node(replace(node, status=replace(node.status, state=NodeState.DOWN)))
+    for _ in range(30):
+        cluster.obey(node.id)
+        cluster.wait(1)
+    assert status(cluster, service)[0] is UpdateState.COMPLETED
+
+
+def test_UPD_07_rollback_restores_the_former_spec(cluster: SmallCluster) -> None:
+    service = start_update(cluster, 3, UpdateConfig(failure_action=FailureAction.ROLLBACK))
+    former = service.previous_spec
+    failed = first_running(cluster, service)
+    cluster.report(failed.id, TaskState.FAILED)
+    assert status(cluster, service) == (
+        UpdateState.ROLLBACK_STARTED,
+        f"update rolled back due to failure or early termination of task {failed.id}",
+    )
+    run(cluster, service, lambda task: False)
+    assert status(cluster, service) == (UpdateState.ROLLBACK_COMPLETED, "rollback completed")
+    now = cluster.service(service.id)
+    assert now.spec == former
+    assert now.previous_spec is None
+    assert [task.spec.container.image for task in cluster.running(service.id)] == ["busybox"] * 3
+
+
+def test_a_rollback_is_not_complete_before_the_slots_that_had_failed_run_again(cluster: SmallCluster) -> None:
+    service = start_update(cluster, 2, UpdateConfig(failure_action=FailureAction.ROLLBACK))
+    failed = first_running(cluster, service)
+    cluster.report(failed.id, TaskState.FAILED)
+    cluster.wait(60)
+    assert status(cluster, service)[0] is UpdateState.ROLLBACK_STARTED
+    cluster.change_leader()
+    cluster.wait(60)
+    assert status(cluster, service)[0] is UpdateState.ROLLBACK_STARTED
+    cluster.obey()
+    cluster.wait(5)
+    assert status(cluster, service)[0] is UpdateState.ROLLBACK_COMPLETED
+    assert len(cluster.running(service.id)) == 2
+
+
+def test_UPD_07_a_rollback_that_fails_is_paused_and_never_rolled_back(cluster: SmallCluster) -> None:
+    service = start_update(cluster, 2, UpdateConfig(failure_action=FailureAction.ROLLBACK))
+    cluster.report(first_running(cluster, service).id, TaskState.FAILED)
+    cluster.obey()
+    again = next(task for task in cluster.running(service.id) if task.spec_version == service.spec_version + 1)
+    cluster.report(again.id, TaskState.FAILED)
+    message = f"rollback paused due to failure or early termination of task {again.id}"
+    assert status(cluster, service) == (UpdateState.ROLLBACK_PAUSED, message)
+    run(cluster, service, lambda task: True)
+    assert status(cluster, service) == (UpdateState.ROLLBACK_PAUSED, message)
+
+
+def test_an_update_with_nothing_to_go_back_to_is_paused(cluster: SmallCluster) -> None:
+    config = UpdateConfig(failure_action=FailureAction.ROLLBACK)
+    service = start_update(cluster, 2, config)
+    cluster.write(lambda tx: tx.update(replace(cluster.service(service.id), previous_spec=None)))
+    run(cluster, service, lambda task: True)
+    assert status(cluster, service)[0] is UpdateState.PAUSED
+
+
+def test_an_update_says_which_task_it_waits_for_and_why(cluster: SmallCluster) -> None:
+    service = cluster.create(spec(2))
+    cluster.obey()
+    nowhere = spec(2, image="other", placement=Placement(("node.labels.zone==nowhere",)))
+    cluster.update(service.id, nowhere)
+    cluster.obey()
+    (waiting,) = fresh(cluster, service)
+    state, message = status(cluster, service)
+    assert state is UpdateState.UPDATING
+    assert message.startswith(f"update in progress: task {waiting.id} waits: no suitable node")
+    cluster.update(service.id, spec(2, image="third"))
+    cluster.obey()
+    assert status(cluster, service)[1] == "update in progress"

@@ -1,6 +1,9 @@
 """A cluster on real hosts: what the lab tests say to it and ask of it."""
 
 import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from http.client import HTTPConnection, HTTPException
@@ -42,6 +45,14 @@ class Cluster:
         """What the command printed on both outputs, run in the host."""
         done = self.host(name).run("pyswarm", *arguments, check=check, input=input, timeout=120)
         return (done.stdout + done.stderr).decode()
+
+    def dev(self, *arguments: str) -> None:
+        """`pyswarm dev ...` for these hosts, on the machine."""
+        config = self.lab.config
+        own = {"NAME": config.name, "ROOT": str(config.root), "SUBNET": str(config.subnet)}
+        environment = os.environ | {f"PYSWARM_DEV_{key}": value for key, value in own.items()}
+        command = [sys.executable, "-m", "pyswarm", "dev", *arguments]
+        subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
 
     def init(self, name: str = "m1", *arguments: str) -> None:
         self.pyswarm(name, "init", "--advertise-addr", self.host(name).address, *arguments)
@@ -135,6 +146,24 @@ class Cluster:
             if " daemon" in command and "pyswarm" in command:
                 return pid
         raise AssertionError(f"no daemon runs on {name}")
+
+    def stop_daemon(self, name: str) -> None:
+        """As an init system does; returns once it is gone."""
+        os.kill(self.daemon(name), signal.SIGTERM)
+        wait_for("the daemon gone", lambda: not any(" daemon" in c for c in self.host(name).processes().values()))
+
+    def follower(self) -> str:
+        """The host of a manager that does not lead."""
+        leader = self.leader()
+        return next(host.name for host in self.hosts if host.name.startswith("m") and host.name != leader)
+
+    def error(self, name: str) -> str:
+        """What `info` on the host says is wrong with it."""
+        said = self.pyswarm(name, "info", check=False)
+        return said.partition(" Error: ")[2].partition("\n")[0]
+
+    def wait_for_error(self, name: str, text: str) -> None:
+        wait_for(f"{name} says {text!r}", lambda: text in self.error(name))
 
 
 def patiently(condition: Callable[[], Any]) -> Callable[[], Any]:

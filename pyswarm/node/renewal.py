@@ -79,6 +79,7 @@ class Renewer:
         self._wanted = credentials.identity.role
         self._look = asyncio.Event()
         self._due = 0
+        self._saved = True
         self.problem = ""
         """Why the certificate could not be renewed, for the user; empty when all is well."""
 
@@ -95,21 +96,21 @@ class Renewer:
         """Until it is cancelled."""
         self._plan()
         while True:
-            await self._until_due()
             try:
+                await self._save()
+                await self._until_due()
                 await self._renew()
             except PyswarmError as error:
                 self._failed(error)
                 await asyncio.sleep(self._backoff.next())
-            else:
-                self.problem = ""
-                self._backoff.reset()
 
     def _plan(self) -> None:
         self._due = renewal_time(self._credentials.not_before, self._credentials.expires_at, self._rng)
 
     async def _until_due(self) -> None:
         while self._credentials.identity.role is self._wanted and (left := self._due - self._clock.now()) > 0:
+            self.problem = ""
+            self._backoff.reset()
             self._look.clear()
             try:
                 async with asyncio.timeout(min(left / SECOND, _RECHECK)):
@@ -122,15 +123,23 @@ class Renewer:
         answer = await self._ask(csr)
         self._credentials.replace(key, bytes(answer.certificate), bytes(answer.root))
         self._plan()
-        try:
-            await asyncio.to_thread(save, self._folder, self._credentials.bundle)
-        except OSError as error:
-            raise Unavailable(f"cannot save the new certificate to {self._folder}: {error.strerror}") from error
+        self._saved = False
+        await self._save()
         log.info("certificate renewed", role=self._credentials.identity.role.name.lower())
         if self._credentials.identity.role is not self._wanted:
             raise Unavailable(f"the cluster has not made this node a {self._wanted.name.lower()} yet")
         if self._due <= self._clock.now():
             raise _ClocksDiffer
+
+    async def _save(self) -> None:
+        """What a full disk did not take is tried again: after a restart the node has only what is saved."""
+        if self._saved:
+            return
+        try:
+            await asyncio.to_thread(save, self._folder, self._credentials.bundle)
+        except OSError as error:
+            raise Unavailable(f"cannot save the new certificate to {self._folder}: {error.strerror}") from error
+        self._saved = True
 
     def _failed(self, error: PyswarmError) -> None:
         reason = error.message

@@ -156,6 +156,8 @@ async def test_CA_05_managers_whose_clocks_are_far_behind_are_not_asked_without_
         for _ in range(50):
             await asyncio.sleep(0)
         assert played.authority.asked == asked
+        played.clock.advance(-200 * DAY)
+        await eventually("the clock is right", lambda: not played.renewer.problem)
 
 
 async def test_a_changed_role_is_renewed_into_at_once(played: Played) -> None:
@@ -191,8 +193,14 @@ async def test_a_full_disk_costs_only_what_is_saved(played: Played, monkeypatch:
         played.renewer.want_role(Role.MANAGER)
         played.authority.role = Role.MANAGER
         problem = await eventually("told", lambda: played.renewer.problem)
-    assert "No space left on device" in problem
-    assert played.credentials.identity.role is Role.MANAGER
+        assert "No space left on device" in problem
+        assert played.credentials.identity.role is Role.MANAGER
+        monkeypatch.undo()
+        await eventually("saved once there is room", lambda: not played.renewer.problem)
+    assert played.authority.asked == 1
+    saved = load_credentials(played.folder)
+    assert saved is not None
+    assert saved.bundle == played.credentials.bundle
 
 
 async def test_another_nodes_certificate_is_not_taken(played: Played) -> None:

@@ -36,11 +36,6 @@ class ControlStub(object):
         Args:
             channel: A grpc.Channel.
         """
-        self.GetCluster = channel.unary_unary(
-                '/pyswarm.v1.Control/GetCluster',
-                request_serializer=proto_dot_control__pb2.GetClusterRequest.SerializeToString,
-                response_deserializer=proto_dot_model__pb2.Cluster.FromString,
-                _registered_method=True)
         self.UpdateCluster = channel.unary_unary(
                 '/pyswarm.v1.Control/UpdateCluster',
                 request_serializer=proto_dot_control__pb2.UpdateClusterRequest.SerializeToString,
@@ -71,16 +66,6 @@ class ControlStub(object):
                 request_serializer=proto_dot_control__pb2.CreateServiceRequest.SerializeToString,
                 response_deserializer=proto_dot_model__pb2.Service.FromString,
                 _registered_method=True)
-        self.ListServices = channel.unary_unary(
-                '/pyswarm.v1.Control/ListServices',
-                request_serializer=proto_dot_control__pb2.ListRequest.SerializeToString,
-                response_deserializer=proto_dot_control__pb2.ListServicesResponse.FromString,
-                _registered_method=True)
-        self.GetService = channel.unary_unary(
-                '/pyswarm.v1.Control/GetService',
-                request_serializer=proto_dot_control__pb2.GetRequest.SerializeToString,
-                response_deserializer=proto_dot_model__pb2.Service.FromString,
-                _registered_method=True)
         self.UpdateService = channel.unary_unary(
                 '/pyswarm.v1.Control/UpdateService',
                 request_serializer=proto_dot_control__pb2.UpdateServiceRequest.SerializeToString,
@@ -91,16 +76,6 @@ class ControlStub(object):
                 request_serializer=proto_dot_control__pb2.GetRequest.SerializeToString,
                 response_deserializer=proto_dot_control__pb2.Empty.FromString,
                 _registered_method=True)
-        self.ListTasks = channel.unary_unary(
-                '/pyswarm.v1.Control/ListTasks',
-                request_serializer=proto_dot_control__pb2.ListRequest.SerializeToString,
-                response_deserializer=proto_dot_model__pb2.TaskSet.FromString,
-                _registered_method=True)
-        self.GetTask = channel.unary_unary(
-                '/pyswarm.v1.Control/GetTask',
-                request_serializer=proto_dot_control__pb2.GetRequest.SerializeToString,
-                response_deserializer=proto_dot_model__pb2.TaskSet.FromString,
-                _registered_method=True)
         self.Logs = channel.unary_stream(
                 '/pyswarm.v1.Control/Logs',
                 request_serializer=proto_dot_control__pb2.LogsRequest.SerializeToString,
@@ -110,12 +85,6 @@ class ControlStub(object):
 
 class ControlServicer(object):
     """Missing associated documentation comment in .proto file."""
-
-    def GetCluster(self, request, context):
-        """Missing associated documentation comment in .proto file."""
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
 
     def UpdateCluster(self, request, context):
         """Missing associated documentation comment in .proto file."""
@@ -153,18 +122,6 @@ class ControlServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ListServices(self, request, context):
-        """Missing associated documentation comment in .proto file."""
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def GetService(self, request, context):
-        """Missing associated documentation comment in .proto file."""
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
     def UpdateService(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -172,18 +129,6 @@ class ControlServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RemoveService(self, request, context):
-        """Missing associated documentation comment in .proto file."""
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def ListTasks(self, request, context):
-        """Missing associated documentation comment in .proto file."""
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def GetTask(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -198,11 +143,6 @@ class ControlServicer(object):
 
 def add_ControlServicer_to_server(servicer, server):
     rpc_method_handlers = {
-            'GetCluster': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetCluster,
-                    request_deserializer=proto_dot_control__pb2.GetClusterRequest.FromString,
-                    response_serializer=proto_dot_model__pb2.Cluster.SerializeToString,
-            ),
             'UpdateCluster': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateCluster,
                     request_deserializer=proto_dot_control__pb2.UpdateClusterRequest.FromString,
@@ -233,16 +173,6 @@ def add_ControlServicer_to_server(servicer, server):
                     request_deserializer=proto_dot_control__pb2.CreateServiceRequest.FromString,
                     response_serializer=proto_dot_model__pb2.Service.SerializeToString,
             ),
-            'ListServices': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListServices,
-                    request_deserializer=proto_dot_control__pb2.ListRequest.FromString,
-                    response_serializer=proto_dot_control__pb2.ListServicesResponse.SerializeToString,
-            ),
-            'GetService': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetService,
-                    request_deserializer=proto_dot_control__pb2.GetRequest.FromString,
-                    response_serializer=proto_dot_model__pb2.Service.SerializeToString,
-            ),
             'UpdateService': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateService,
                     request_deserializer=proto_dot_control__pb2.UpdateServiceRequest.FromString,
@@ -252,16 +182,6 @@ def add_ControlServicer_to_server(servicer, server):
                     servicer.RemoveService,
                     request_deserializer=proto_dot_control__pb2.GetRequest.FromString,
                     response_serializer=proto_dot_control__pb2.Empty.SerializeToString,
-            ),
-            'ListTasks': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListTasks,
-                    request_deserializer=proto_dot_control__pb2.ListRequest.FromString,
-                    response_serializer=proto_dot_model__pb2.TaskSet.SerializeToString,
-            ),
-            'GetTask': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetTask,
-                    request_deserializer=proto_dot_control__pb2.GetRequest.FromString,
-                    response_serializer=proto_dot_model__pb2.TaskSet.SerializeToString,
             ),
             'Logs': grpc.unary_stream_rpc_method_handler(
                     servicer.Logs,
@@ -278,33 +198,6 @@ def add_ControlServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class Control(object):
     """Missing associated documentation comment in .proto file."""
-
-    @staticmethod
-    def GetCluster(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/pyswarm.v1.Control/GetCluster',
-            proto_dot_control__pb2.GetClusterRequest.SerializeToString,
-            proto_dot_model__pb2.Cluster.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
 
     @staticmethod
     def UpdateCluster(request,
@@ -469,60 +362,6 @@ class Control(object):
             _registered_method=True)
 
     @staticmethod
-    def ListServices(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/pyswarm.v1.Control/ListServices',
-            proto_dot_control__pb2.ListRequest.SerializeToString,
-            proto_dot_control__pb2.ListServicesResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def GetService(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/pyswarm.v1.Control/GetService',
-            proto_dot_control__pb2.GetRequest.SerializeToString,
-            proto_dot_model__pb2.Service.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
     def UpdateService(request,
             target,
             options=(),
@@ -566,60 +405,6 @@ class Control(object):
             '/pyswarm.v1.Control/RemoveService',
             proto_dot_control__pb2.GetRequest.SerializeToString,
             proto_dot_control__pb2.Empty.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ListTasks(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/pyswarm.v1.Control/ListTasks',
-            proto_dot_control__pb2.ListRequest.SerializeToString,
-            proto_dot_model__pb2.TaskSet.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def GetTask(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/pyswarm.v1.Control/GetTask',
-            proto_dot_control__pb2.GetRequest.SerializeToString,
-            proto_dot_model__pb2.TaskSet.FromString,
             options,
             channel_credentials,
             insecure,

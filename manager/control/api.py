@@ -9,23 +9,23 @@ Filters = Mapping[str, Sequence[str]]
 """Docker's list filters: all keys must match, and within a key any value (of labels: all)."""
 
 
-class ControlApi(Protocol):
-    """Errors are of core.errors. Every method may raise NotLeader, NoQuorum and Unavailable, a write UnknownOutcome.
+class LeaderApi(Protocol):
+    """What only the leader can do, or knows: every manager passes these calls on to it.
+
+    Errors are of core.errors. Every method may raise NotLeader, NoQuorum and Unavailable, a write UnknownOutcome.
 
     A `ref` is an id, a name (of a node: its hostname), or the unambiguous beginning of an id: NotFound if it is none,
     InvalidArgument if it is ambiguous. A `version` is the `meta.version` that the change was made from: OutOfSequence
     if the object has changed since. Objects come back as stored, with every change that was acknowledged before.
     """
 
-    async def get_cluster(self) -> Cluster:
-        """With the join tokens, without the root's key."""
-        ...
-
     async def update_cluster(
         self, version: int, spec: ClusterSpec, rotate_worker_token: bool, rotate_manager_token: bool
     ) -> Cluster: ...
 
-    async def list_nodes(self, filters: Filters) -> list[Node]: ...
+    async def list_nodes(self, filters: Filters) -> list[Node]:
+        """With which managers the leader can reach."""
+        ...
 
     async def get_node(self, ref: str) -> Node: ...
 
@@ -41,12 +41,6 @@ class ControlApi(Protocol):
         """Any number of times with one `request_id` makes one service."""
         ...
 
-    async def list_services(self, filters: Filters) -> list[tuple[Service, int, int]]:
-        """With how many tasks of each run, and how many should."""
-        ...
-
-    async def get_service(self, ref: str) -> Service: ...
-
     async def update_service(self, service_id: str, version: int, spec: ServiceSpec) -> Service: ...
 
     async def rollback_service(self, service_id: str, version: int) -> Service:
@@ -55,10 +49,24 @@ class ControlApi(Protocol):
 
     async def remove_service(self, ref: str) -> None: ...
 
-    async def list_tasks(self, filters: Filters) -> list[Task]: ...
-
-    async def get_task(self, ref: str) -> Task: ...
-
     def logs(
         self, service_refs: Sequence[str], task_refs: Sequence[str], options: LogOptions
     ) -> AsyncGenerator[LogLine, None]: ...
+
+
+class ControlApi(LeaderApi, Protocol):
+    """Everything. These any manager answers from its own memory, once that is not behind what was acknowledged."""
+
+    async def get_cluster(self) -> Cluster:
+        """With the join tokens, without the root's key."""
+        ...
+
+    async def list_services(self, filters: Filters) -> list[tuple[Service, int, int]]:
+        """With how many tasks of each run, and how many should."""
+        ...
+
+    async def get_service(self, ref: str) -> Service: ...
+
+    async def list_tasks(self, filters: Filters) -> list[Task]: ...
+
+    async def get_task(self, ref: str) -> Task: ...

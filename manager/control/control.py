@@ -1,4 +1,4 @@
-"""The control API on the leader."""
+"""The control API over this manager's own store."""
 
 import hashlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -41,7 +41,7 @@ Logs = Callable[[Sequence[str], Sequence[str], LogOptions], AsyncGenerator[LogLi
 
 
 class Control:
-    """A ControlApi. On a manager that does not lead, every call raises NotLeader."""
+    """A ControlApi. On a manager that does not lead, what changes something raises NotLeader."""
 
     def __init__(
         self,

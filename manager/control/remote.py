@@ -1,13 +1,15 @@
 """The control API of another manager, over gRPC."""
 
-from collections.abc import AsyncGenerator, Awaitable, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 import grpc
 
-from core.codec import decode, encode, unpack_tasks
+from core.codec import decode, encode
 from core.errors import PyswarmError, Unavailable, UnknownOutcome
-from core.model import Cluster, ClusterSpec, LogLine, LogOptions, Node, NodeSpec, Service, ServiceSpec, Task
+from core.model import Cluster, ClusterSpec, LogLine, LogOptions, Node, NodeSpec, Service, ServiceSpec
 from core.rpc import error_of, was_answered
 from manager.control.api import Filters
 from proto import control_pb2 as pb
@@ -26,14 +28,11 @@ TIMEOUT = 10.0
 
 
 class RemoteControl:
-    """A ControlApi. `manager` is who answers on `channel`, for the messages of errors."""
+    """A LeaderApi. `manager` is who answers on `channel`, for the messages of errors."""
 
     def __init__(self, channel: grpc.aio.Channel, manager: str) -> None:
         self._stub = ControlStub(channel)
         self._manager = manager
-
-    async def get_cluster(self) -> Cluster:
-        return decode(Cluster, await self._read(self._stub.GetCluster(pb.GetClusterRequest(), timeout=TIMEOUT)))
 
     async def update_cluster(
         self, version: int, spec: ClusterSpec, rotate_worker_token: bool, rotate_manager_token: bool
@@ -64,16 +63,6 @@ class RemoteControl:
         request = pb.CreateServiceRequest(spec=encode(spec), request_id=request_id)
         return decode(Service, await self._write(self._stub.CreateService(request, timeout=TIMEOUT)))
 
-    async def list_services(self, filters: Filters) -> list[tuple[Service, int, int]]:
-        answer = await self._read(self._stub.ListServices(_list_request(filters), timeout=TIMEOUT))
-        return [
-            (decode(Service, service), counts.running, counts.desired)
-            for service, counts in zip(answer.services, answer.counts, strict=True)
-        ]
-
-    async def get_service(self, ref: str) -> Service:
-        return decode(Service, await self._read(self._stub.GetService(pb.GetRequest(ref=ref), timeout=TIMEOUT)))
-
     async def update_service(self, service_id: str, version: int, spec: ServiceSpec) -> Service:
         request = pb.UpdateServiceRequest(service_id=service_id, version=version, spec=encode(spec))
         return decode(Service, await self._write(self._stub.UpdateService(request, timeout=TIMEOUT)))
@@ -85,36 +74,38 @@ class RemoteControl:
     async def remove_service(self, ref: str) -> None:
         await self._write(self._stub.RemoveService(pb.GetRequest(ref=ref), timeout=TIMEOUT))
 
-    async def list_tasks(self, filters: Filters) -> list[Task]:
-        return unpack_tasks(await self._read(self._stub.ListTasks(_list_request(filters), timeout=TIMEOUT)))
-
-    async def get_task(self, ref: str) -> Task:
-        (task,) = unpack_tasks(await self._read(self._stub.GetTask(pb.GetRequest(ref=ref), timeout=TIMEOUT)))
-        return task
-
     async def logs(
         self, service_refs: Sequence[str], task_refs: Sequence[str], options: LogOptions
     ) -> AsyncGenerator[LogLine, None]:
         request = pb.LogsRequest(service_refs=service_refs, task_refs=task_refs, options=encode(options))
         call = self._stub.Logs(request)
         try:
-            async for line in call:
-                yield decode(LogLine, line)
+            with _told_apart():
+                async for line in call:
+                    yield decode(LogLine, line)
         except grpc.aio.AioRpcError as failure:
             raise self._error(failure) from None
+        except _ChannelClosed:
+            raise self._cut_off() from None
         finally:
             call.cancel()
 
     async def _read(self, call: Awaitable[T]) -> T:
         try:
-            return await call
+            with _told_apart():
+                return await call
         except grpc.aio.AioRpcError as failure:
             raise self._error(failure) from None
+        except _ChannelClosed:
+            raise self._cut_off() from None
 
     async def _write(self, call: Awaitable[T]) -> T:
         """A write that was cut off on the way may have been made."""
         try:
-            return await call
+            with _told_apart():
+                return await call
+        except _ChannelClosed:
+            raise UnknownOutcome(f"{self._cut_off().message}; the change may have been made") from None
         except grpc.aio.AioRpcError as failure:
             error = self._error(failure)
             if was_answered(failure) or isinstance(error, NotConnected):
@@ -127,11 +118,30 @@ class RemoteControl:
             return error
         if error.message.startswith("failed to connect"):
             return NotConnected(f"the leader, {self._manager}, cannot be reached; try again in a moment")
+        return self._cut_off()
+
+    def _cut_off(self) -> Unavailable:
         return Unavailable(f"the connection to the leader, {self._manager}, was lost; try again in a moment")
 
 
 class NotConnected(Unavailable):
     """The call never left this manager."""
+
+
+class _ChannelClosed(Exception):
+    pass
+
+
+@contextmanager
+def _told_apart() -> Iterator[None]:
+    """gRPC ends the calls of a channel that is closed as if their callers had been cancelled: _ChannelClosed."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise _ChannelClosed from None
 
 
 def _list_request(filters: Filters) -> pb.ListRequest:

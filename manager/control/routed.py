@@ -1,4 +1,4 @@
-"""The control API on any manager: the leader answers itself, the others pass every call on to it."""
+"""The control API on any manager: it answers from its own memory what it can, and passes the rest on to the leader."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -7,26 +7,30 @@ from typing import TypeVar
 
 import grpc
 
-from core.errors import NotLeader, PyswarmError, Unavailable, UnknownOutcome
+from core.errors import NoQuorum, NotLeader, PyswarmError, Unavailable, UnknownOutcome
 from core.model import Cluster, ClusterSpec, LogLine, LogOptions, Node, NodeSpec, Service, ServiceSpec, Task
 from identity.credentials import Credentials
-from manager.control.api import ControlApi, Filters
+from manager.control.api import ControlApi, Filters, LeaderApi
 from manager.control.remote import NotConnected, RemoteControl
 from raft import Consensus, Leadership
 
 T = TypeVar("T")
-Call = Callable[[ControlApi], Awaitable[T]]
+Call = Callable[[LeaderApi], Awaitable[T]]
 
 SETTLE = 3.0
 """Seconds for which a call that found no leader waits for one, before it tries a last time."""
+GATHER = 1.5
+"""Seconds for which it waits if not even a quorum of managers can be reached."""
 _NOT_YET = 0.05
 _GRACE = 5.0
 """Seconds that calls on a channel have left once there is a new one."""
 
 
 class RoutedControl:
-    """A ControlApi. A call that meets a change of leader is made again: a read whatever went wrong on the way, a
-    write only if it certainly was not made, the creation of a service always, as it has a request id.
+    """A ControlApi. `local` answers reads of what the log holds, everything if this manager leads.
+
+    A call that meets a change of leader is made again: a read whatever went wrong on the way, a write only if it
+    certainly was not made, the creation of a service always, as it has a request id.
     """
 
     def __init__(self, local: ControlApi, consensus: Consensus, credentials: Credentials) -> None:
@@ -38,8 +42,8 @@ class RoutedControl:
         self._closing: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._unwatch = (
-            consensus.watch_leadership(lambda leadership: self._renew()),
-            credentials.subscribe(self._renew),
+            consensus.watch_leadership(self._follow),
+            credentials.subscribe(lambda: self._drop_channel(_GRACE)),
         )
 
     async def close(self) -> None:
@@ -50,7 +54,7 @@ class RoutedControl:
         await asyncio.gather(*self._closing)
 
     async def get_cluster(self) -> Cluster:
-        return await self._read(lambda control: control.get_cluster())
+        return await self._read_here(self._local.get_cluster)
 
     async def update_cluster(
         self, version: int, spec: ClusterSpec, rotate_worker_token: bool, rotate_manager_token: bool
@@ -72,15 +76,15 @@ class RoutedControl:
         await self._write(lambda control: control.remove_node(ref, force))
 
     async def create_service(self, spec: ServiceSpec, request_id: bytes) -> Service:
-        return await self._again(
+        return await self._ask_leader(
             lambda control: control.create_service(spec, request_id), (Unavailable, UnknownOutcome)
         )
 
     async def list_services(self, filters: Filters) -> list[tuple[Service, int, int]]:
-        return await self._read(lambda control: control.list_services(filters))
+        return await self._read_here(lambda: self._local.list_services(filters))
 
     async def get_service(self, ref: str) -> Service:
-        return await self._read(lambda control: control.get_service(ref))
+        return await self._read_here(lambda: self._local.get_service(ref))
 
     async def update_service(self, service_id: str, version: int, spec: ServiceSpec) -> Service:
         return await self._write(lambda control: control.update_service(service_id, version, spec))
@@ -92,10 +96,10 @@ class RoutedControl:
         await self._write(lambda control: control.remove_service(ref))
 
     async def list_tasks(self, filters: Filters) -> list[Task]:
-        return await self._read(lambda control: control.list_tasks(filters))
+        return await self._read_here(lambda: self._local.list_tasks(filters))
 
     async def get_task(self, ref: str) -> Task:
-        return await self._read(lambda control: control.get_task(ref))
+        return await self._read_here(lambda: self._local.get_task(ref))
 
     async def logs(
         self, service_refs: Sequence[str], task_refs: Sequence[str], options: LogOptions
@@ -105,20 +109,30 @@ class RoutedControl:
             async for line in lines:
                 yield line
 
-    async def _read(self, call: Call[T]) -> T:
+    async def _read_here(self, call: Callable[[], Awaitable[T]]) -> T:
         return await self._again(call, (Unavailable,))
 
-    async def _write(self, call: Call[T]) -> T:
-        return await self._again(call, (NotLeader, NotConnected))
+    async def _read(self, call: Call[T]) -> T:
+        return await self._ask_leader(call, (Unavailable,))
 
-    async def _again(self, call: Call[T], again_after: tuple[type[PyswarmError], ...]) -> T:
-        deadline = asyncio.get_running_loop().time() + SETTLE
+    async def _write(self, call: Call[T]) -> T:
+        return await self._ask_leader(call, (NotLeader, NoQuorum, NotConnected))
+
+    async def _ask_leader(self, call: Call[T], again_after: tuple[type[PyswarmError], ...]) -> T:
+        async def ask() -> T:
+            return await call(self._leader())
+
+        return await self._again(ask, again_after)
+
+    async def _again(self, call: Callable[[], Awaitable[T]], again_after: tuple[type[PyswarmError], ...]) -> T:
+        begun = asyncio.get_running_loop().time()
         while True:
             asked = self._consensus.leadership
             try:
-                return await call(self._leader())
+                return await call()
             except again_after as error:
-                if asyncio.get_running_loop().time() >= deadline:
+                deadline = begun + (GATHER if isinstance(error, NoQuorum) else SETTLE)
+                if asyncio.get_running_loop().time() >= deadline or (asked.is_leader and isinstance(error, NoQuorum)):
                     raise
                 if isinstance(error, NotLeader) and error.leader and error.leader == asked.leader_addr:
                     # It has been chosen, and has its log to apply before it answers.
@@ -136,22 +150,22 @@ class RoutedControl:
         except TimeoutError:
             return
 
-    def _leader(self) -> ControlApi:
-        """Raises NotLeader if nobody is known to lead."""
+    def _leader(self) -> LeaderApi:
+        """Raises NotLeader or NoQuorum if nobody is known to lead."""
         leadership = self._consensus.leadership
         if leadership.is_leader:
             return self._local
         if not leadership.leader_id or leadership.leader_id == self._credentials.identity.node_id:
-            raise NotLeader
+            raise self._consensus.no_leader()
         if self._remote is None:
             self._channel = self._credentials.channel(leadership.leader_addr, server=leadership.leader_id)
             self._remote = RemoteControl(self._channel, leadership.leader_addr)
         return self._remote
 
-    def _renew(self) -> None:
-        """The leader, or our own certificate, is another now: so must the channel be."""
+    def _follow(self, leadership: Leadership) -> None:
+        """Who led until now may still answer what it was asked, unless it has fallen silent."""
         self._changed.set()
-        self._drop_channel(_GRACE)
+        self._drop_channel(_GRACE if leadership.leader_id else 0)
 
     def _drop_channel(self, grace: float) -> None:
         if self._channel is not None:

@@ -1,4 +1,4 @@
-"""The control API over gRPC, for the managers that do not lead.
+"""What only the leader can do, over gRPC, for the managers that do not lead.
 
 Its errors become the calls' statuses in identity.access, like those of every servicer.
 """
@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import grpc
 
-from core.codec import decode, encode, pack_tasks
+from core.codec import decode, encode
 from core.model import Cluster, ClusterSpec, LogOptions, Node, NodeSpec, Service, ServiceSpec
 from manager.control.api import Filters
 from manager.control.control import Control
@@ -23,9 +23,6 @@ _EMPTY = pb.Empty()
 class ControlServicer(control_pb2_grpc.ControlServicer):
     def __init__(self, control: Control) -> None:
         self._control = control
-
-    async def GetCluster(self, request: pb.GetClusterRequest, context: Context) -> model_pb2.Cluster:
-        return _cluster(await self._control.get_cluster())
 
     async def UpdateCluster(self, request: pb.UpdateClusterRequest, context: Context) -> model_pb2.Cluster:
         spec = decode(ClusterSpec, request.spec)
@@ -51,16 +48,6 @@ class ControlServicer(control_pb2_grpc.ControlServicer):
         spec = decode(ServiceSpec, request.spec)
         return _service(await self._control.create_service(spec, request.request_id))
 
-    async def ListServices(self, request: pb.ListRequest, context: Context) -> pb.ListServicesResponse:
-        listed = await self._control.list_services(_filters(request))
-        return pb.ListServicesResponse(
-            services=[_service(service) for service, _, _ in listed],
-            counts=[pb.ServiceCounts(running=running, desired=desired) for _, running, desired in listed],
-        )
-
-    async def GetService(self, request: pb.GetRequest, context: Context) -> model_pb2.Service:
-        return _service(await self._control.get_service(request.ref))
-
     async def UpdateService(self, request: pb.UpdateServiceRequest, context: Context) -> model_pb2.Service:
         if request.rollback:
             return _service(await self._control.rollback_service(request.service_id, request.version))
@@ -70,12 +57,6 @@ class ControlServicer(control_pb2_grpc.ControlServicer):
     async def RemoveService(self, request: pb.GetRequest, context: Context) -> pb.Empty:
         await self._control.remove_service(request.ref)
         return _EMPTY
-
-    async def ListTasks(self, request: pb.ListRequest, context: Context) -> model_pb2.TaskSet:
-        return pack_tasks(await self._control.list_tasks(_filters(request)))
-
-    async def GetTask(self, request: pb.GetRequest, context: Context) -> model_pb2.TaskSet:
-        return pack_tasks([await self._control.get_task(request.ref)])
 
     async def Logs(self, request: pb.LogsRequest, context: Context) -> AsyncGenerator[dispatcher_pb2.LogLine, None]:
         options = decode(LogOptions, request.options)

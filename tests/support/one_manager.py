@@ -31,6 +31,9 @@ class LoneConsensus:
 
     async def read_barrier(self) -> None: ...
 
+    def no_leader(self) -> NotLeader:
+        return NotLeader()
+
     def watch_leadership(self, callback: Callable[[Leadership], None]) -> Callable[[], None]:
         return lambda: None
 

@@ -48,6 +48,7 @@ def _validate_update(name: str, config: UpdateConfig) -> None:
     check_duration(f"{name} monitor", config.monitor)
     if not 0 <= config.max_failure_ratio <= 1:
         raise InvalidArgument(f"{name} max failure ratio cannot be less than 0 or bigger than 1")
-    if config.failure_action is not FailureAction.PAUSE:
-        action = config.failure_action.name.lower()
-        raise InvalidArgument(f"{name} failure action {action} is not there yet: leave it out, or use pause")
+    if name == "rollback" and config.failure_action is FailureAction.ROLLBACK:
+        raise InvalidArgument(
+            "a rollback that fails is not rolled back again: use the failure action pause or continue"
+        )

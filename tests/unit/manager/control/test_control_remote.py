@@ -1,4 +1,4 @@
-"""A follower passes calls on to the leader, over real gRPC with mutual TLS."""
+"""A follower reads from its own memory and passes the rest on to the leader, over real gRPC with mutual TLS."""
 
 import asyncio
 import gc
@@ -36,7 +36,12 @@ class Follower:
     """What a follower's log knows of who leads."""
 
     leadership: Leadership = field(default_factory=Leadership)
+    absence: Unavailable = field(default_factory=NotLeader)
+    """Why there is no leader, when there is none."""
     _watchers: list[Callable[[Leadership], None]] = field(default_factory=list)
+
+    def no_leader(self) -> Unavailable:
+        return self.absence
 
     def watch_leadership(self, callback: Callable[[Leadership], None]) -> Callable[[], None]:
         self._watchers.append(callback)
@@ -80,6 +85,7 @@ class Cluster:
         self.follower = Follower()
         self.credentials: Credentials = self.authority.credentials(new_id())
         self.local = ControlWorld()
+        self.local.manager.consensus.leadership = Leadership()
         self.control = RoutedControl(self.local.control, self.follower, self.credentials)  # type: ignore[arg-type]
         self.leaders: list[Leader] = []
 
@@ -115,23 +121,35 @@ def world(cluster: Cluster) -> ControlWorld:
     return cluster.leaders[0].world
 
 
-async def test_every_call_reaches_the_leader_and_its_answer_comes_back(cluster: Cluster, world: ControlWorld):
+async def test_every_change_reaches_the_leader_and_its_answer_comes_back(cluster: Cluster, world: ControlWorld):
     control = cluster.control
     service = await control.create_service(make_spec("web", labels={"a": "b"}), b"1")
     assert service == world.store.service_by_name("web")
-    assert await control.get_service("web") == service
     changed = await control.update_service(service.id, service.meta.version, make_spec("web"))
     assert changed.previous_spec == service.spec
     back = await control.rollback_service(service.id, changed.meta.version)
     assert back.update_status is not None
     assert (back.spec, back.update_status.state) == (service.spec, UpdateState.ROLLBACK_STARTED)
-    await world.add_task("t1", back)
-    await world.add_task("t2", back, slot=2)
-    assert await control.list_services({"name": ["web"]}) == [(back, 2, 1)]
-    assert await control.list_tasks({"service": ["web"], "desired-state": ["running"]}) == list(world.store.tasks())
-    assert await control.get_task("t2") == world.store.task("t2")
     await control.remove_service("web")
     assert world.store.service_by_name("web") is None
+
+
+async def test_what_the_log_holds_is_read_from_this_managers_own_memory(cluster: Cluster):
+    local = cluster.local
+    local.manager.consensus.leadership = Leadership(is_leader=True)
+    await local.manager.found()
+    service = await local.create("web")
+    await local.add_task("t1", service)
+    await local.add_task("t2", service, slot=2)
+    control = cluster.control
+    assert await control.get_cluster() == await local.control.get_cluster()
+    assert await control.get_service("web") == service
+    assert await control.list_services({"name": ["web"]}) == [(service, 2, 1)]
+    assert await control.list_tasks({"service": ["web"], "desired-state": ["running"]}) == list(local.store.tasks())
+    local.barriers = 0
+    assert await control.get_task("t2") == local.store.task("t2")
+    assert local.barriers == 1
+    assert list(cluster.leaders[0].world.store.services()) == []
 
 
 async def test_nodes_and_the_cluster_over_the_wire(cluster: Cluster, world: ControlWorld):
@@ -145,8 +163,7 @@ async def test_nodes_and_the_cluster_over_the_wire(cluster: Cluster, world: Cont
     with pytest.raises(FailedPrecondition, match="is not down"):
         await control.remove_node("w", force=False)
     await control.remove_node("w", force=True)
-    settings = await control.get_cluster()
-    assert settings == await world.control.get_cluster()
+    settings = await world.control.get_cluster()
     rotated = await control.update_cluster(settings.meta.version, settings.spec, True, False)
     assert rotated.root_ca.worker_token != settings.root_ca.worker_token
 
@@ -158,7 +175,7 @@ async def test_errors_come_back_as_they_were_raised(cluster: Cluster):
     with pytest.raises(OutOfSequence, match=r"^update out of sequence$"):
         await control.update_service(service.id, service.meta.version, make_spec())
     with pytest.raises(NotFound, match="service gone not found"):
-        await control.get_service("gone")
+        await control.remove_service("gone")
     with pytest.raises(InvalidArgument, match="valid as a DNS name"):
         await control.create_service(make_spec("we b"), b"2")
 
@@ -175,6 +192,7 @@ async def test_logs_are_streamed_and_end_with_their_reader(cluster: Cluster, wor
 
 
 async def test_the_leader_answers_itself(cluster: Cluster):
+    cluster.local.manager.consensus.leadership = Leadership(is_leader=True)
     await cluster.local.manager.found()
     cluster.follower.follow(cluster.credentials.identity.node_id, "", is_leader=True)
     await cluster.control.create_service(make_spec(), b"1")
@@ -182,18 +200,34 @@ async def test_the_leader_answers_itself(cluster: Cluster):
 
 
 async def test_a_read_waits_for_the_next_leader_and_is_made_again(cluster: Cluster, world: ControlWorld):
-    await world.create("old")
     second = await cluster.add_leader()
-    await second.world.create("new")
+    await second.world.add_node("new")
     await cluster.leaders[0].stop()
-    reading = asyncio.create_task(cluster.control.list_services({}))
+    reading = asyncio.create_task(cluster.control.list_nodes({}))
     await asyncio.sleep(0.05)
     assert not reading.done()
     cluster.follower.follow("", "")
     await asyncio.sleep(0.05)
     assert not reading.done()
     cluster.follow(second)
-    assert [service.spec.name for service, _, _ in await reading] == ["new"]
+    assert [node.id for node in await reading] == ["new"]
+
+
+async def test_a_read_of_our_own_memory_waits_for_a_leader_to_ask(cluster: Cluster, monkeypatch: pytest.MonkeyPatch):
+    asked: list[str] = []
+
+    async def barrier() -> None:
+        asked.append(cluster.follower.leadership.leader_id)
+        if not cluster.follower.leadership.leader_id:
+            raise NotLeader
+
+    monkeypatch.setattr(cluster.local.control, "_read_barrier", barrier)
+    cluster.follower.follow("", "")
+    reading = asyncio.create_task(cluster.control.list_services({}))
+    await asyncio.sleep(0.05)
+    cluster.follow(cluster.leaders[0])
+    assert await reading == []
+    assert asked == ["", cluster.leaders[0].id]
 
 
 async def test_a_write_that_was_not_made_is_made_by_the_next_leader(cluster: Cluster, world: ControlWorld):
@@ -241,6 +275,58 @@ async def test_another_write_that_was_cut_off_is_not_made_again(
         await cluster.control.remove_service("web")
 
 
+@pytest.mark.parametrize("call", ["list_nodes", "list_services", "remove_service"])
+async def test_without_a_quorum_a_call_is_refused_with_how_many_can_be_reached(
+    cluster: Cluster, call: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(routed, "GATHER", 0.05)
+
+    async def barrier() -> None:
+        raise cluster.follower.absence
+
+    monkeypatch.setattr(cluster.local.control, "_read_barrier", barrier)
+    cluster.follower.absence = NoQuorum(2, 5)
+    cluster.follower.follow("", "")
+    with pytest.raises(NoQuorum, match="2 of 5 managers can be reached and 3 are needed"):
+        await getattr(cluster.control, call)({} if call.startswith("list") else "web")
+
+
+async def test_a_leader_without_a_quorum_refuses_at_once(cluster: Cluster, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(routed, "GATHER", 1e9)
+
+    async def no_quorum(command: bytes, request_id: bytes) -> int:
+        raise NoQuorum(2, 5)
+
+    cluster.local.manager.consensus.leadership = Leadership(is_leader=True)
+    await cluster.local.manager.found()
+    await cluster.local.create("web")
+    cluster.local.manager.consensus.propose = no_quorum  # type: ignore[method-assign]
+    cluster.follower.follow(cluster.credentials.identity.node_id, "", is_leader=True)
+    with pytest.raises(NoQuorum):
+        await cluster.control.remove_service("web")
+
+
+@pytest.mark.parametrize(("call", "error"), [("list_nodes", Unavailable), ("remove_service", UnknownOutcome)])
+async def test_a_call_to_a_leader_that_fell_silent_is_cut_off(
+    cluster: Cluster, world: ControlWorld, call: str, error: type[Exception], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(routed, "SETTLE", 0.05)
+    await world.create("web")
+    reached = asyncio.Event()
+
+    async def silent(*_: object) -> int:
+        reached.set()
+        return await asyncio.Future()
+
+    world.manager.consensus.propose = silent  # type: ignore[method-assign]
+    monkeypatch.setattr(world.control, "_read_barrier", silent)
+    calling = asyncio.create_task(getattr(cluster.control, call)({} if call == "list_nodes" else "web"))
+    await reached.wait()
+    cluster.follower.follow("", "")
+    with pytest.raises(error, match=r"was lost|no leader"):
+        await calling
+
+
 async def test_without_a_leader_the_wait_ends_with_the_reason(cluster: Cluster, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(routed, "SETTLE", 0.05)
     cluster.follower.follow("", "")
@@ -276,7 +362,7 @@ async def test_calls_go_on_after_our_certificate_was_replaced(cluster: Cluster):
     await cluster.control.create_service(make_spec(), b"1")
     new = cluster.authority.credentials(cluster.credentials.identity.node_id).bundle
     cluster.credentials.replace(new.key, new.certificate, new.root)
-    assert (await cluster.control.get_service("web")).spec.name == "web"
+    await cluster.control.remove_service("web")
 
 
 async def test_only_the_leader_that_was_named_is_talked_to(cluster: Cluster, monkeypatch: pytest.MonkeyPatch):

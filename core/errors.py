@@ -83,7 +83,8 @@ class NoQuorum(Unavailable):
     def __init__(self, reachable: int, members: int) -> None:
         super().__init__(
             f"the cluster has lost its quorum: {reachable} of {members} managers can be reached and "
-            f"{members // 2 + 1} are needed; bring managers back"
+            f"{members // 2 + 1} are needed; bring managers back, or if they are lost for good run "
+            "`pyswarm init --force-new-cluster` on one that is left"
         )
 
 

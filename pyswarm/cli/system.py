@@ -26,7 +26,7 @@ def info(client: Client, template: str) -> None:
         print_inspected([found], template)
         return
     click.echo("\n".join(_lines(found)))
-    for warning in (*(found.get("Warnings") or ()), *(found["Swarm"].get("Warnings") or ())):
+    for warning in found.get("Warnings") or ():
         click.echo(warning, err=True)
 
 

@@ -22,6 +22,7 @@ OTHER_VALUES = {
     "tasks.Status.*": "our agents in memory do at once what is wanted",
     "services.ServiceStatus.RunningTasks": "our agents in memory do at once what is wanted",
     "info.Swarm.Warnings": "pyswarm's own words",
+    "info.Warnings": "pyswarm's own words",
     "distribution.message": "pyswarm asks no registry; the client only warns",
 }
 OTHER_KEYS = {

@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 
 from core import errors
+from core.model import Role
 from pyswarm.engineapi.app import make_app
 from pyswarm.engineapi.ports import InitRequest
 from pyswarm.engineapi.request import MAX_BODY
@@ -16,7 +17,7 @@ from tests.support.fake_node import FakeNode
 BASE = "http://docker/v1.44"
 SPEC = {"Name": "web", "TaskTemplate": {"ContainerSpec": {"Image": "busybox"}}}
 PUBLIC = {"/_ping", "/version", "/info", "/swarm/init", "/swarm/join", "/swarm/leave", "/swarm/unlock", "/networks"}
-PUBLIC |= {"/networks/{ref}", "/networks/create", "/events", "/secrets/create", "/configs/create"}
+PUBLIC |= {"/networks/{ref}", "/networks/create", "/events", "/secrets/create", "/configs/create", "/pyswarm/restore"}
 ELSEWHERE = ("/distribution", "/containers", "/images", "/volumes", "/plugins")
 
 
@@ -210,6 +211,16 @@ async def test_info_answers_without_engine_and_without_leader(session, manager):
     assert "does not answer" in info["Warnings"][0]
 
 
+async def test_info_warns_before_the_last_failure_that_can_be_borne(session, manager):
+    lost = await manager.cluster.add_node("lost", Role.MANAGER)
+    await manager.cluster.add_node("other", Role.MANAGER)
+    manager.cluster.unreachable.add(lost.id)
+    async with session.get(f"{BASE}/info") as response:
+        info = await response.json()
+    assert info["Warnings"] == info["Swarm"]["Warnings"]
+    assert info["Warnings"][0].startswith("WARNING: 2 of 3 managers can be reached: one more failure stops all changes")
+
+
 async def test_info_shows_no_join_token(session, manager):
     async with session.get(f"{BASE}/info") as response:
         assert "SWMTKN" not in await response.text()
@@ -219,7 +230,6 @@ async def test_info_shows_no_join_token(session, manager):
     "body",
     [
         {"AutoLockManagers": True},
-        {"ForceNewCluster": True},
         {"DefaultAddrPool": ["10.0.0.0/8"]},
         {"SubnetSize": 25},
         {"DataPathPort": 4790},

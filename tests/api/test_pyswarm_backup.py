@@ -144,7 +144,8 @@ async def test_who_is_no_manager_has_nothing_to_save(pyswarm, file):
 
 
 @pytest.mark.parametrize("header", [{}, {HEADER: "***"}, {HEADER: base64.b64encode(b"\xff\xfe").decode()}])
-async def test_the_passphrase_travels_in_a_header(session, header):
+async def test_the_passphrase_travels_in_a_header(session, pyswarm, header):
+    await pyswarm("init")
     async with session.get("http://node/pyswarm/backup", headers=header) as response:
         assert response.status == 400
         assert "passphrase in base64" in (await response.json())["message"]

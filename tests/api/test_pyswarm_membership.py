@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from core.model import Availability
+from core.errors import NoQuorum
+from core.model import Availability, Role
 from tests.support.pyswarm_cli import PyswarmCli
 
 TOKEN = "SWMTKN-1-a-b"
@@ -129,3 +130,26 @@ async def test_a_host_that_is_no_socket_is_refused_with_what_to_write(pyswarm):
     for path in ("/etc/passwd/x", f"/{'x' * 200}"):
         refused = await pyswarm.run("-H", f"unix://{path}", "service", "ls")
         assert (refused.exit, refused.stderr.startswith("cannot use host ")) == (1, True)
+
+
+async def test_node_ls_and_info_say_when_one_more_failure_would_stop_the_cluster(pyswarm, node):
+    await pyswarm("init")
+    assert (await pyswarm.run("node", "ls")).stderr == ""
+    lost = await node.cluster.add_node("lost", Role.MANAGER)
+    await node.cluster.add_node("other", Role.MANAGER)
+    node.cluster.unreachable.add(lost.id)
+    listed, shown = await pyswarm.run("node", "ls"), await pyswarm.run("info")
+    assert "Unreachable" in listed.stdout
+    assert listed.stderr == shown.stderr
+    assert listed.stderr.count("one more failure stops all changes") == 1
+    assert (await pyswarm.run("node", "ls", "-q")).stderr == ""
+
+
+async def test_without_a_quorum_node_ls_and_info_say_what_to_do(pyswarm, node):
+    await pyswarm("init")
+    node.cluster.error = NoQuorum(1, 3)
+    listed, shown = await pyswarm.run("node", "ls"), await pyswarm.run("info")
+    assert listed.exit == 1
+    assert "1 of 3 managers can be reached and 2 are needed" in listed.stderr
+    assert "`pyswarm init --force-new-cluster`" in listed.stderr
+    assert " Error: the cluster has lost its quorum: 1 of 3 managers can be reached" in shown.stdout

@@ -57,6 +57,8 @@ class MemoryCluster:
         """Raised by every call that reads, if set."""
         self.lines: list[LogLine] = []
         self.log_options: LogOptions | None = None
+        self.unreachable: set[str] = set()
+        """Ids of managers."""
         self._replicator = Replicator(self.store, _Settling(self.store, self.clock), self.clock)
         self.control = Control(
             self.store,
@@ -111,7 +113,7 @@ class MemoryCluster:
         """The first manager leads."""
         managers = [node for node in self.nodes.values() if node.role is Role.MANAGER]
         return tuple(
-            Member(node.id, f"{node.status.addr}:2377", reachable=True, leader=position == 0)
+            Member(node.id, f"{node.status.addr}:2377", node.id not in self.unreachable, leader=position == 0)
             for position, node in enumerate(managers)
         )
 

@@ -46,6 +46,8 @@ def list_nodes(client: Client, filters: tuple[tuple[str, str], ...], template: s
     swarm = client.get("/info")["Swarm"] if nodes and not quiet else {}
     rows = [_row(found, swarm) for found in sorted(nodes, key=lambda found: natural(_hostname(found)))]
     print_listing(LISTING, rows, template, quiet)
+    for warning in swarm.get("Warnings") or ():
+        click.echo(warning, err=True)
 
 
 @command("ps", "List the tasks of one or more nodes, defaults to this one.")

@@ -11,7 +11,7 @@ from core.errors import InvalidArgument, Unavailable
 from core.logs import logger
 from pyswarm.engineapi.answer import answer
 from pyswarm.engineapi.ports import RestoreRequest
-from pyswarm.engineapi.request import NODE
+from pyswarm.engineapi.request import NODE, control
 
 HEADER = "X-Pyswarm-Passphrase"
 """The passphrase's UTF-8, in base64."""
@@ -22,6 +22,7 @@ log = logger("pyswarm.engineapi")
 
 async def backup(request: web.Request) -> web.StreamResponse:
     """What cannot be done is said before the first byte."""
+    control(request)
     parts = await request.app[NODE].backup(_passphrase(request))
     part = await asyncio.to_thread(next, parts)
     response = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})

@@ -14,12 +14,9 @@ from pyswarm.engineapi.ports import NodeApi
 from pyswarm.engineapi.request import NODE
 from pyswarm.engineapi.versions import API_VERSION, MIN_API_VERSION, PYSWARM_VERSION
 from pyswarm.engineapi.wire.cluster import show_cluster
-from pyswarm.engineapi.wire.json_types import Json
+from pyswarm.engineapi.wire.json_types import Json, some
+from pyswarm.engineapi.wire.quorum import quorum_warnings
 
-_TWO_MANAGERS = (
-    "WARNING: two managers tolerate no failure: when either is lost the cluster can not be changed. "
-    "Add a third, or demote one."
-)
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -43,10 +40,13 @@ async def version(request: web.Request) -> web.Response:
 
 
 async def info(request: web.Request) -> web.Response:
-    """What the node's own engine says of itself, with this cluster in the place of its swarm."""
+    """What the node's own engine says of itself, with this cluster in the place of its swarm. The docker command shows
+    the warnings that stand outside."""
     node = request.app[NODE]
     engine = await node.engine_info() or _without_engine()
-    return answer({**engine, "Swarm": await _show_local_swarm(node)})
+    swarm = await _show_local_swarm(node)
+    warnings = [*(engine.get("Warnings") or ()), *swarm.get("Warnings", ())]
+    return answer({**engine, "Swarm": swarm, "Warnings": warnings or None})
 
 
 async def _show_local_swarm(node: NodeApi) -> Json:
@@ -74,7 +74,7 @@ async def _show_membership(node: NodeApi) -> Json:
     cluster, nodes = await control.get_cluster(), await control.list_nodes({})
     managers = sum(member.spec.role is Role.MANAGER for member in nodes)
     shown: Json = {"Nodes": len(nodes), "Managers": managers, "Cluster": show_cluster(cluster)}
-    return {**shown, "Warnings": [_TWO_MANAGERS]} if managers == 2 else shown
+    return {**shown, **some(Warnings=quorum_warnings(nodes))}
 
 
 def _without_engine() -> dict[str, Any]:

@@ -1,0 +1,227 @@
+"""A simulated world of members: one seeded source of chance, one clock, links that lose, double and reorder messages,
+disks that forget what was not synced. All but threads, sockets and gRPC is the product's own.
+"""
+
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+from core.clock import MILLISECOND, SECOND
+from core.errors import PyswarmError
+from raft.api import Timing
+from raft.engine import core as core_module
+from raft.engine import engine as engine_module
+from tests.support.raft_sim.loop import SimulatedLoop
+from tests.support.raft_sim.member import Member
+from tests.support.raft_sim.seams import (
+    RUNNING,
+    SimulatedLinks,
+    SimulatedMailbox,
+    SimulatedServicer,
+    SimulatedThread,
+    send_snapshot,
+)
+from tests.support.raft_sim.truth import Truth
+
+TIMING = Timing(
+    election_min=400 * MILLISECOND,
+    election_max=1000 * MILLISECOND,
+    snapshot_entries=40,
+    snapshot_bytes=50_000,
+    keep_entries=5,
+)
+SMALL_BATCH = 300
+LARGE_BATCH = core_module._BATCH_BYTES
+_LOOK_SECONDS = 0.4
+
+
+class World:
+    def __init__(self, seed: int, folder: Path, timing: Timing = TIMING) -> None:
+        self.rng = Random(seed)
+        self.loop = SimulatedLoop(self.rng)
+        self.folder = folder
+        self.timing = timing
+        self.loss = self.doubling = self.loop_lag = self.crash_in_compaction = 0.0
+        self.delay = 0.005
+        self.wall = 1_700_000_000
+        """The wall clock, which may jump: seconds."""
+        self.cut: dict[tuple[str, str], bool] = {}
+        """One way each, and whether anybody notices."""
+        self.held: dict[tuple[str, str], list[Callable[[], None]]] = {}
+        """Links that keep their messages until they are released."""
+        self.members: dict[str, Member] = {}
+        self.faults: Counter[str] = Counter()
+        self.rules: Counter[str] = Counter()
+        self.stopped: list[PyswarmError] = []
+        """Why members stopped by themselves."""
+        self.events = 0
+        """Messages sent, requests made and faults."""
+        self.truth = Truth(self.loop.fail)
+        self._latest: defaultdict[tuple[str, str], float] = defaultdict(float)
+        self._requests = itertools.count(1)
+
+    def count(self, what: str) -> None:
+        self.faults[what] += 1
+        self.events += 1
+
+    # -- time
+
+    def run(self, seconds: float) -> None:
+        self.loop.run(seconds)
+
+    def run_until(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
+        """Fails unless it holds within so many simulated seconds."""
+        end = self.loop.now + seconds
+        while not condition():
+            assert self.loop.now < end, f"{what}: not within {seconds} simulated seconds"
+            self.run(0.05)
+
+    def clock(self) -> float:
+        """The monotonic clock of the process that is running: each begins elsewhere."""
+        member = RUNNING.get(None)
+        return self.loop.now if member is None else self.loop.now + member.clock_offset + member.disk.lag
+
+    def wall_clock(self) -> float:
+        return self.wall + self.loop.now
+
+    def wall_clock_ns(self) -> int:
+        return int(self.wall_clock() * SECOND)
+
+    # -- members
+
+    def join(self, number: int) -> None:
+        """Adds a member and waits until it counts."""
+        member = self.appear(number)
+        if len(self.members) > 1:
+            self.run_until(lambda: self.ask_to_join(member), 30, f"member {number} joins")
+
+    def appear(self, number: int) -> Member:
+        """A node with an empty log that nobody has added yet; the very first one is a cluster of its own."""
+        member = Member(self, number, first=not self.members)
+        self.members[member.id] = member
+        self._look(member)
+        return member
+
+    def ask_to_join(self, member: Member) -> bool:
+        """Whether it counts already; else it asks the leader once more."""
+        leader = self.leader()
+        if leader is not None and member.id not in leader.node.configuration.peers:
+            leader.spawn(leader.node.add_member(member.id, member.addr, member.node.own.incarnation))
+        return leader is not None and leader.node._members.is_voter(member.id)
+
+    def leader(self) -> Member | None:
+        """Who takes proposals, as a client would find out."""
+        leaders = [member for member in self.members.values() if member.running and member.node.leadership.is_leader]
+        return max(leaders, key=lambda member: member.node.leadership.term, default=None)
+
+    def _look(self, member: Member) -> None:
+        if member.running and member.frozen_until <= self.loop.now:
+            member.look()
+        self.loop.call_later(self.rng.uniform(0.01, _LOOK_SECONDS), self._look, member)
+
+    # -- the network
+
+    def connected(self, a: str, b: str) -> bool:
+        return not self.cut.get((a, b)) and not self.cut.get((b, a))
+
+    def latency(self) -> float:
+        return self.rng.uniform(0.0005, self.delay)
+
+    def carry(self, sender: str, receiver: str, wire: Any) -> None:
+        self.events += 1
+        member = self.members[receiver]
+        life = member.life
+
+        def deliver() -> None:
+            if member.running and member.life == life and (sender, receiver) not in self.cut:
+                member.deliver(sender, wire)
+
+        if (sender, receiver) in self.held:
+            self.held[sender, receiver].append(deliver)
+            return
+        copies = 1 - (self.rng.random() < self.loss) + (self.rng.random() < self.doubling)
+        self.faults["lost"] += copies == 0
+        self.faults["doubled"] += copies == 2
+        for _ in range(copies):
+            at = self.loop.now + self.latency()
+            self.faults["reordered"] += at < self._latest[sender, receiver]
+            self._latest[sender, receiver] = max(at, self._latest[sender, receiver])
+            self.loop.call_at(at, deliver, context=member.context)
+
+    def partition(self, a: str, b: str, both: bool, noticed: bool = True) -> None:
+        self.cut[a, b] = noticed
+        if both:
+            self.cut[b, a] = noticed
+
+    def heal(self) -> None:
+        self.cut.clear()
+
+    # -- requests
+
+    def request_id(self) -> bytes:
+        return b"request %d" % next(self._requests)
+
+
+@dataclass
+class _Wrapped:
+    """The engine's `install_file`, after which the power may fail."""
+
+    world: World
+    install: Callable[[Path, Path], None]
+
+    def __call__(self, temporary: Path, path: Path) -> None:
+        self.install(temporary, path)
+        if self.world.rng.random() < self.world.crash_in_compaction:
+            RUNNING.get().disk.cut_power("crash in compaction")
+
+
+@contextmanager
+def simulated(seed: int, folder: Path, size: int, batch: int = LARGE_BATCH) -> Iterator[World]:
+    """A world of `size` members that have joined; time, chance, threads and network are the world's while it lasts."""
+    world = World(seed, folder)
+    dice = SimpleNamespace(randbits=world.rng.getrandbits, token_bytes=world.rng.randbytes, random=world.rng.random)
+    with (
+        world.loop.running(),
+        mock.patch.multiple("pysyncobj.syncobj", monotonicTime=world.clock, random=dice),
+        mock.patch.multiple(
+            "raft.consensus",
+            EngineThread=SimulatedThread,
+            Mailbox=SimulatedMailbox,
+            Links=SimulatedLinks,
+            Servicer=SimulatedServicer,
+            Random=lambda: Random(world.rng.random()),
+        ),
+        mock.patch("raft.engine.core._BATCH_BYTES", batch),
+        mock.patch("raft.snapshots.send_snapshot", send_snapshot),
+        mock.patch("raft.members.probe", _answers),
+        mock.patch("raft.thread.monotonic", world.clock),
+        mock.patch("raft.engine.engine.install_file", _Wrapped(world, engine_module.install_file)),
+        mock.patch("raft.proposals.secrets", dice),
+        mock.patch("raft.storage.loader.secrets", dice),
+        mock.patch("os.fsync", _synced),
+        mock.patch("time.time", world.wall_clock),
+        mock.patch("time.time_ns", world.wall_clock_ns),
+    ):
+        try:
+            for number in range(1, size + 1):
+                world.join(number)
+            yield world
+        finally:
+            for member in world.members.values():
+                member.crash()
+            world.loop.run(0)
+
+
+def _synced(_: int) -> None:
+    """Of snapshots and folders: at once. The journal's syncs are the disk's."""
+
+
+async def _answers(*_: object) -> None:
+    """Whoever asks to join can be dialled back."""

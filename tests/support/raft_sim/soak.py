@@ -4,6 +4,7 @@ One line per seed that is done lies in the progress file; seeds that are there a
 """
 
 import json
+import logging
 import multiprocessing
 import os
 import signal
@@ -21,7 +22,7 @@ from tests.support.raft_sim.faults import KINDS
 from tests.support.raft_sim.fuzz import RULES, run_seed
 
 FOLDER = Path("build/raft-fuzz")
-_QUIET = 100
+_QUIET = logging.CRITICAL
 _REPORT_EVERY = 100
 
 

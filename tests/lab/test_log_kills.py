@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from tests.support.disks import DEATHS, lose_power
+from tests.support.disks import DEATHS, Platter, lose_power
 from tests.support.raft_processes import TIMING, Process, World, processes
 from tests.support.raft_writers import Writers, lost, writing
 
@@ -70,6 +70,30 @@ async def test_S8_no_acknowledged_write_rests_on_what_was_not_synced(tmp_path: P
                 member.start()
         print(f"\n{KILLS} losses of power took {gone} bytes that were written but not synced")
     assert gone > 0
+
+
+def test_the_disk_that_forgets_keeps_what_was_synced_and_only_that(tmp_path: Path) -> None:
+    folder, record = tmp_path / "disk", tmp_path / "platter"
+    folder.mkdir()
+    platter = Platter(record)
+
+    def sync(path: Path) -> None:
+        descriptor = os.open(path, os.O_RDONLY)
+        platter.sync(descriptor)
+        os.close(descriptor)
+
+    for name in ("grown", "renamed", "never named"):
+        (folder / name).write_bytes(b"synced")
+        sync(folder / name)
+        if name == "renamed":
+            sync(folder)
+    (folder / "never synced").touch()
+    with (folder / "grown").open("ab") as file:
+        file.write(b" and more")
+    os.replace(folder / "renamed", folder / "to another name")
+    platter.close()
+    assert lose_power(folder, record) == len(b" and more")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"grown": b"synced", "renamed": b"synced"}
 
 
 async def test_the_disk_that_forgets_finds_out_a_log_that_does_not_sync(tmp_path: Path) -> None:

@@ -257,7 +257,7 @@ class World:
     async def caught_up(self, member: Process) -> None:
         """Waits until it has applied what the leader has by now."""
         leader = await self.leader()
-        goal = (await leader.status()).get("applied", 0)
+        goal = (await self.until("the leader's index", leader.status))["applied"]
 
         async def there() -> bool:
             return bool((await member.status()).get("applied", -1) >= goal)

@@ -7,12 +7,14 @@ from raft.api import MAX_CHUNK, MAX_COMMAND, Consensus, Leadership, Member, Stat
 from raft.consensus import RaftNode
 from raft.recovery import create_from_copy, force_new_cluster
 from raft.storage import state
+from raft.storage.errors import Locked
 
 __all__ = [
     "MAX_CHUNK",
     "MAX_COMMAND",
     "Consensus",
     "Leadership",
+    "Locked",
     "Member",
     "RaftNode",
     "StateMachine",
@@ -33,17 +35,20 @@ def open_member(
     *,
     bootstrap: bool = False,
     timing: Timing | None = None,
+    unlock_key: bytes = b"",
 ) -> RaftNode:
     """The member whose log lies in `folder`, or a new one if none does. `addr` is where other members reach it.
 
     A new one is the first of a new cluster with `bootstrap`; without, it waits to `join` one. FailedPrecondition, with
-    the repair to do, for a folder of another cluster, node or version, and for a damaged one.
+    the repair to do, for a folder of another cluster, node or version, and for a damaged one. Locked for one that
+    was locked with another key than `unlock_key`; a new one is locked with it.
     """
     identity = credentials.identity
     if state.exists(folder):
-        stored = state.load(folder, identity.cluster_id, identity.node_id)
+        stored = state.load(folder, identity.cluster_id, identity.node_id, unlock_key=unlock_key)
     else:
-        stored = state.create(folder, identity.cluster_id, identity.node_id, addr if bootstrap else None)
+        first = addr if bootstrap else None
+        stored = state.create(folder, identity.cluster_id, identity.node_id, first, unlock_key=unlock_key)
     return RaftNode(stored, addr, credentials, machine, timing or Timing())
 
 

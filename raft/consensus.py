@@ -30,6 +30,7 @@ from raft.members import Members
 from raft.membership import Change, Configuration, Peer
 from raft.messages import Message
 from raft.proposals import Proposals
+from raft.rotation import rotate_key
 from raft.snapshots import Snapshots
 from raft.standing import Standing
 from raft.storage.snapshot import Snapshot
@@ -159,6 +160,15 @@ class RaftNode:
         await self._hand_over()
         if self._standing.status.is_leader:
             raise FailedPrecondition("no other manager is up to date enough to lead; try again in a moment")
+
+    async def rotate_key(self, unlock_key: bytes | None = None) -> None:
+        """Draws a new data key, and returns once nothing on this member's disk is sealed with an earlier one.
+
+        With `unlock_key` (32 bytes) the data key itself can be read only with that from now on: `open_member` then
+        needs it. Empty, it lies in clear again; None, it stays as it is. UnknownOutcome: it goes on by itself, also
+        after a restart. InvalidArgument for an unlock key of another length.
+        """
+        await rotate_key(unlock_key, self._standing, self._engine.post, self._timing)
 
     async def _hand_over(self) -> None:
         led = self._standing.status.term

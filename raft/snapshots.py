@@ -10,7 +10,7 @@ from typing import Any
 
 import grpc
 
-from core.errors import ResourceExhausted, UnknownOutcome
+from core.errors import PyswarmError, ResourceExhausted, UnknownOutcome
 from core.logs import logger
 from proto import raft_pb2 as pb
 from raft.applier import Applier
@@ -83,10 +83,13 @@ class Snapshots:
         except (grpc.aio.AioRpcError, ConnectionResetError) as error:
             reason = error.details() if isinstance(error, grpc.aio.AioRpcError) else str(error)
             log.info("a snapshot was not taken", node=to.node_id, reason=reason)
-            await asyncio.sleep(_RETRY_AFTER)
-            self._post(SnapshotSent(to.node_id, to.term, 0))
+        except PyswarmError as error:
+            log.error("a snapshot cannot be sent", node=to.node_id, reason=error.message)
         else:
             self._post(SnapshotSent(to.node_id, answer.term, answer.next_index))
+            return
+        await asyncio.sleep(_RETRY_AFTER)
+        self._post(SnapshotSent(to.node_id, to.term, 0))
 
     async def receive(self, sender: str, parts: AsyncIterator[pb.RaftSnapshotPart]) -> pb.RaftSnapshotInstalled:
         """From the leader. Answers once it is in use, or known not to be needed."""

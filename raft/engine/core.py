@@ -115,23 +115,23 @@ class _Serializer:
 
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
-        self._busy = False
+        self.busy = False
         self.failure: Exception | None = None
 
     def __fspath__(self) -> str:
         return self._owner.snapshot_path()
 
     def checkSerializing(self) -> tuple[int, int | None]:
-        if not self._busy:
+        if not self.busy:
             return SERIALIZER_STATE.NOT_SERIALIZING, None
         index = self._owner.snapshot_written()
         if index is None:
             return SERIALIZER_STATE.SERIALIZING, None
-        self._busy = False
+        self.busy = False
         return SERIALIZER_STATE.SUCCESS, index
 
-    def serialize(self, data: tuple[object, Entry, Entry, object], _: int) -> None:
-        self._busy = True
+    def serialize(self, data: tuple[Any, ...], _: int) -> None:
+        self.busy = True
         self._owner.freeze(Entry(*data[1]), data[2][2])
 
     def deserialize(self) -> tuple[None, Entry, Entry, tuple[()]]:
@@ -237,6 +237,21 @@ class Core(SyncObj):  # type: ignore[misc]  # the engine has no types
 
     def remove_voter(self, node_id: str) -> None:
         self._SyncObj__doChangeCluster(["rem", node_id, _Node(node_id)])
+
+    @property
+    def freezing(self) -> bool:
+        """Whether a state that was frozen is on its way to the disk."""
+        return self._serializer.busy
+
+    @property
+    def can_freeze(self) -> bool:
+        """Whether anything is applied. The first entry, alike in all logs, does not count."""
+        return int(self.raftLastApplied) > 1
+
+    def freeze(self) -> None:
+        """Takes a snapshot of what is applied, also where none is due."""
+        prev, last = map(self.log.journal.at, (self.raftLastApplied - 1, self.raftLastApplied))
+        self._serializer.serialize((None, last, prev, None), 0)
 
     def send_appends(self) -> None:
         self._SyncObj__sendAppendEntries()

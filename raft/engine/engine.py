@@ -21,6 +21,7 @@ from raft.engine.core import Clock, Core, Log, clock
 from raft.engine.elections import Elections
 from raft.engine.peers import Peers
 from raft.engine.reads import Reads
+from raft.engine.rotation import Rotation
 from raft.guard import Adopt, Campaign, Deliver, Guard, Read, Readable, Reply, Stop
 from raft.membership import Change, check_change
 from raft.messages import REGULAR, Append, AppendReply, Entry, Heartbeat, Install, Message, PreVoteReply
@@ -67,6 +68,7 @@ class Engine:
         self._elections = Elections(self._core, self._guard, timing, rng)
         self._answers = Answers(timing.silence, timing.heartbeat)
         self._reads = Reads(retry=2 * timing.heartbeat, forget=timing.check_quorum)
+        self._rotation = Rotation(self._core, state)
         if self._peers.voters == {self._own_id}:
             self._core.election_deadline = 0
         self._outputs.append(ev.Configured(state.membership.current))
@@ -89,6 +91,7 @@ class Engine:
         if self._state.journal.bytes_held > self._timing.snapshot_bytes:
             self._core.forceLogCompaction()
         self._core.tick()
+        self._rotation.turn(self._clock())
         self._report()
 
     def close(self) -> None:
@@ -180,7 +183,7 @@ class Engine:
         ready, self._snapshot_ready = self._snapshot_ready, None
         if ready is None:
             return None
-        if ready.path is None or ready.index <= self._peers.snapshot_index:
+        if ready.path is None or ready.index < self._peers.snapshot_index:
             if ready.path is not None:
                 ready.path.unlink()  # a later one came from the leader meanwhile
             return self._state.journal.entries[0].idx
@@ -206,6 +209,10 @@ class Engine:
         return str(self._state.snapshot_path)
 
     def _snapshot_arrived(self, event: ev.SnapshotArrived) -> None:
+        if not self._state.can_open(event.path):  # its key was replaced while it came: the leader sends it again
+            event.path.unlink()
+            event.done(self._peers.term, 0)
+            return
         arrived = self._state.open_snapshot(event.path)
         self._install_reply = None
         self._receive(event.sender, Install(event.term, arrived.index, arrived.term), event.path)
@@ -339,6 +346,8 @@ class Engine:
                 self._snapshot_arrived(event)
             case ev.SnapshotSent():
                 self._snapshot_sent(event)
+            case ev.RotateKey():
+                self._rotation.begin(event.unlock_key, event.done)
             case ev.Quit():
                 self.quit = True
 

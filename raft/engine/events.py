@@ -81,6 +81,14 @@ class SnapshotSent:
 
 
 @dataclass(frozen=True, slots=True)
+class RotateKey:
+    """Asks for a new data key, and with `unlock_key` for another lock on it. `done`: the old key is forgotten."""
+
+    unlock_key: bytes | None
+    done: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
 class Quit:
     pass
 
@@ -96,6 +104,7 @@ Event = (
     | SnapshotReady
     | SnapshotArrived
     | SnapshotSent
+    | RotateKey
     | Quit
 )
 

@@ -37,6 +37,9 @@ class KeyRing:
         """Whether something on disk may still be sealed with an earlier key."""
         return len(self._secrets) > 1
 
+    def holds(self, key_id: bytes) -> bool:
+        return any(key.id == key_id for key in self._keys)
+
     def find(self, key_id: bytes, path: Path) -> DataKey:
         """Raises FailedPrecondition if none of ours sealed `path`."""
         for key in self._keys:

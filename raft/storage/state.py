@@ -38,16 +38,21 @@ class State:
     def open_snapshot(self, path: Path | None = None) -> Snapshot:
         return Snapshot(path or self.snapshot_path, self.owner.cluster_id, self.owner.node_id, self.keys)
 
-    def is_current(self, snapshot: Path) -> bool:
-        """Whether it is sealed with the data key of now. Raises DamagedState, UnreadableState, FailedPrecondition."""
-        return sealed_with(snapshot) == self.keys.current.id
+    def can_open(self, snapshot: Path) -> bool:
+        """Whether its data key is still held. Raises DamagedState, UnreadableState, FailedPrecondition."""
+        return self.keys.holds(sealed_with(snapshot))
+
+    def has_current_snapshot(self) -> bool:
+        """Whether there is one, sealed with the data key of now. Raises DamagedState, UnreadableState."""
+        path = self.snapshot_path
+        return path.exists() and sealed_with(path) == self.keys.current.id
 
     def retire_keys(self) -> None:
         """Seals the log anew with the data key of now and forgets all others. The snapshot, if any, must be current.
 
         After a crash each file is still sealed with a key that is held. Raises StorageFailed.
         """
-        assert not self.snapshot_path.exists() or self.is_current(self.snapshot_path)
+        assert not self.snapshot_path.exists() or self.has_current_snapshot()
         self.journal.reseal(self.keys.current)
         self.keys.retire()
 

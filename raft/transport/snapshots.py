@@ -6,7 +6,7 @@ from pathlib import Path
 
 import grpc
 
-from core.errors import InvalidArgument, Unavailable
+from core.errors import InvalidArgument, PyswarmError, Unavailable
 from proto import raft_pb2 as pb
 from proto.raft_pb2_grpc import RaftStub
 from raft.storage.header import Owner
@@ -17,14 +17,24 @@ from raft.storage.snapshot import Snapshot, SnapshotWriter, check_state
 async def send_snapshot(
     channel: grpc.aio.Channel, snapshot: Snapshot, term: int, timeout: float
 ) -> pb.RaftSnapshotInstalled:
-    """Raises AioRpcError. Reads and unseals off the loop, at the pace the receiver takes."""
+    """Reads and unseals off the loop, at the pace the receiver takes. Raises AioRpcError, DamagedState of our file."""
     parts = _parts(snapshot, term)
+    failure: PyswarmError | None = None
 
     async def stream() -> AsyncIterator[pb.RaftSnapshotPart]:
-        while (part := await asyncio.to_thread(next, parts, None)) is not None:
-            yield part
+        nonlocal failure
+        try:
+            while (part := await asyncio.to_thread(next, parts, None)) is not None:
+                yield part
+        except PyswarmError as error:
+            failure = error  # gRPC would drop it: the stream ends early, which the receiver refuses
 
-    return await RaftStub(channel).Install(stream(), timeout=timeout)
+    try:
+        return await RaftStub(channel).Install(stream(), timeout=timeout)
+    except grpc.aio.AioRpcError:
+        if failure is not None:
+            raise failure from None
+        raise
 
 
 def _parts(snapshot: Snapshot, term: int) -> Iterator[pb.RaftSnapshotPart]:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from raft.storage.errors import DamagedState, ForeignState, StorageFailed
 from raft.storage.frame import Damaged, Torn, frame, read_frames
 from raft.storage.journal import Journal
 from raft.storage.keys import create_keys
+from tests.support.disks import Platter, lose_power
+from tests.support.file_operations import Died, counted
 
 CLUSTER, NODE = new_id(), new_id()
 
@@ -236,3 +239,41 @@ def test_frames_tell_torn_from_damaged() -> None:
 
 def test_an_empty_command_is_a_leaders_first_entry() -> None:
     assert codec.decode_entry(codec.encode_entry(Entry(NOOP, 4, 2))) == Entry(NOOP, 4, 2)
+
+
+def test_S8_what_was_synced_survives_a_power_loss_at_any_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through new segments, votes, a truncation and a compaction. What was not synced is gone, and so are its names."""
+    monkeypatch.setattr("raft.storage.journal.SEGMENT_BYTES", 1000)
+    steps = 0
+    finished = False
+    while not finished:
+        steps += 1
+        folder, record = tmp_path / f"{steps}", tmp_path / f"{steps}.record"
+        state = storage.create(folder, CLUSTER, NODE, "10.0.0.1:2377", lambda descriptor: os.fdatasync(descriptor))
+        journal, platter = state.journal, Platter(record)
+        platter.sync_all(folder)
+        promised, held = (0, ""), list(journal.entries)
+        with counted(steps, platter), suppress(Died):
+            for index in range(3, 14):
+                if index % 5 == 0:
+                    journal.vote(index, NODE)
+                    promised = (index, NODE)
+                if index == 10:
+                    journal.truncate(8)
+                    held = held[:7]
+                    for again in (8, 9):
+                        journal.append(entry(again, term=2, size=90))
+                journal.append(entry(index, term=2, size=90))
+                journal.sync()
+                held = list(journal.entries)
+            journal.compact(1)
+            finished = True
+        journal.close()
+        platter.close()
+        lose_power(folder, record)
+        after = load(folder)
+        assert after.entries[: len(held)] == held
+        assert after.term >= promised[0]
+        after.close()
+    assert steps > 30
+    assert len(list(folder.glob("*.wal"))) > 3

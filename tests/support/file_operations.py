@@ -1,0 +1,65 @@
+"""Everything a process does to its files, counted, so that it can end between any two of them."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+from tests.support.disks import Platter
+
+NAMES = ("write", "fsync", "fdatasync", "replace", "rename", "unlink", "ftruncate", "mkdir")
+
+
+class Died(BaseException):
+    """The process is no more: nothing in it may catch this."""
+
+
+class Operations:
+    def __init__(self, last: int | None) -> None:
+        self.done: list[str] = []
+        self.inside = False
+        self._last = last
+
+    def begin(self) -> None:
+        """A dead process does nothing more, whatever its handlers try."""
+        if len(self.done) == self._last:
+            raise Died
+        self.inside = True
+
+    def end(self, name: str) -> None:
+        self.done.append(name)
+        if len(self.done) == self._last:
+            raise Died
+
+
+@contextmanager
+def counted(last: int | None = None, platter: Platter | None = None) -> Iterator[Operations]:
+    """Raises Died right after the operation number `last`. With `platter`, syncs are only noted there."""
+    operations = Operations(last)
+
+    def watched(name: str) -> Any:
+        sync = platter is not None and name in ("fsync", "fdatasync")
+        real = platter.sync if sync and platter is not None else getattr(os, name)
+
+        def call(*args: Any, **named: Any) -> Any:
+            if operations.inside:  # the record that is kept of an operation is none itself
+                return real(*args, **named)
+            operations.begin()
+            try:
+                result = real(*args, **named)
+            finally:
+                operations.inside = False
+            operations.end(name)
+            return result
+
+        return call
+
+    patches = [patch.object(os, name, watched(name)) for name in NAMES]
+    for one in patches:
+        one.start()
+    try:
+        yield operations
+    finally:
+        for one in patches:
+            one.stop()

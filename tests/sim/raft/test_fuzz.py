@@ -7,11 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.raft_sim.faults import KINDS
-from tests.support.raft_sim.fuzz import RULES, run_seed
+from tests.support.raft_sim.fuzz import ENOUGH_SEEDS, RULES, run_seed
 
 DEFAULT_SEEDS = "0-29"
-ENOUGH_SEEDS = 30
-"""So many bring up everything."""
 FAULTS: Counter[str] = Counter()
 FIRED: Counter[str] = Counter()
 

@@ -11,6 +11,8 @@ from tests.support.raft_sim.machine import append
 from tests.support.raft_sim.world import LARGE_BATCH, SMALL_BATCH, World, simulated
 
 LEAST_EVENTS = 2000
+ENOUGH_SEEDS = 30
+"""So many bring up every kind of fault."""
 RULES = ("S1", "S2", "S3", "S4", "S11", "L1", "L2", "L5")
 """The rules of the guard: over many seeds each has to step in."""
 _LEAST_FAULTS = 50

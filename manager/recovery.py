@@ -16,6 +16,7 @@ from identity.keys import new_key_and_csr
 from identity.model import NodeIdentity
 from manager.backup import read_copy
 from manager.ca import first_manager, with_removed_node
+from manager.control.nodes import forget_node
 from manager.store import Store, Transaction, View, encode_entry
 from raft import create_from_copy, force_new_cluster
 
@@ -31,23 +32,26 @@ def lead_alone(folder: Path, addr: str, identity: NodeIdentity, now: int) -> Non
         addr,
         identity,
         store,
-        lambda: _entry(store, lambda tx: without_other_managers(tx, identity.node_id), now),
+        lambda: _entry(store, lambda tx: without_other_managers(tx, identity.node_id, now), now),
     )
 
 
-def without_other_managers(tx: Transaction, own_id: str) -> None:
-    """The others are workers from now on. One that comes back is told so, and gives up the log that it has.
+def without_other_managers(tx: Transaction, own_id: str, now: int) -> None:
+    """The others are removed, and refused if they come back. They are not told to become workers: should they be alive
+    after all, they would give up a log that may hold more than ours.
 
     Raises FailedPrecondition if the store does not know this manager.
     """
-    if tx.node(own_id) is None:
+    own = tx.node(own_id)
+    if own is None:
         raise FailedPrecondition(
             "the log on this node does not hold the cluster's state; use another manager, or a backup"
         )
     for node in list(tx.nodes()):
-        role = Role.MANAGER if node.id == own_id else Role.WORKER
-        if {node.role, node.spec.role} != {role}:
-            tx.update(replace(node, role=role, spec=replace(node.spec, role=role), manager=None))
+        if node.role is Role.MANAGER and node.id != own_id:
+            forget_node(tx, node, now)
+    if own.spec.role is not Role.MANAGER:
+        tx.update(replace(own, spec=replace(own.spec, role=Role.MANAGER)))
 
 
 def restore(file: BinaryIO, passphrase: str, folder: Path, addr: str, host: str, now: int) -> Credentials:

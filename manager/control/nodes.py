@@ -68,6 +68,11 @@ def remove_node(tx: Transaction, ref: str, force: bool, members: Sequence[Member
         )
     if node.status.state is NodeState.READY and not force:
         raise FailedPrecondition(f"node {node.id} is not down and can't be removed")
+    forget_node(tx, node, now)
+
+
+def forget_node(tx: Transaction, node: Node, now: int) -> None:
+    """Its certificates are refused from now on, and its tasks are given up, whatever it is."""
     cluster = tx.cluster
     assert cluster is not None, "a cluster has nodes"
     tx.update(with_removed_node(cluster, node, now))

@@ -11,12 +11,12 @@ from core.ids import new_id
 from core.model import Cluster, Node, NodeSpec, NodeState, NodeStatus, Role
 from identity.model import NodeIdentity
 from manager.backup import sealed, write_copy
-from manager.ca import authorize, certificate_role, new_cluster
+from manager.ca import authorize, new_cluster
 from manager.recovery import restore, with_first_node, without_other_managers
 from manager.store import Store, encode_entry
 from proto.access_pb2 import MEMBERS
 from raft.storage import state
-from raft.storage.loader import SUFFIX
+from raft.storage.journal import SUFFIX
 from tests.support.small_cluster import SmallCluster, spec
 
 NOW = 1_700_000_000 * SECOND
@@ -36,27 +36,34 @@ def cluster() -> SmallCluster:
     return made
 
 
-def test_RFT_05_the_other_managers_are_workers_from_now_on(cluster: SmallCluster) -> None:
-    cluster.write(lambda tx: without_other_managers(tx, "m2"))
-    roles = {node.id: (node.role, node.spec.role) for node in cluster.store.nodes()}
-    worker = (Role.WORKER, Role.WORKER)
-    assert roles.pop("m2") == (Role.MANAGER, Role.MANAGER)
-    assert roles == dict.fromkeys(["m1", "m3", "promoted", "node-0", "node-1"], worker)
-    m1 = cluster.store.node("m1")
-    assert m1 is not None
-    assert certificate_role(m1) is Role.WORKER
+def test_RFT_05_the_other_managers_are_removed_and_refused(cluster: SmallCluster) -> None:
+    web = cluster.create(spec(6))
+    cluster.obey()
+    workers = {node.id: node for node in cluster.store.nodes() if node.role is Role.WORKER}
+    cluster.write(lambda tx: without_other_managers(tx, "m2", NOW))
+    left = {node.id: node for node in cluster.store.nodes()}
+    assert left.keys() == {"m2", "promoted", "node-0", "node-1"}
+    assert {node_id: left[node_id] for node_id in workers} == workers
+    for node_id in ("m1", "m3"):
+        with pytest.raises(PermissionDenied, match="leave --force` on it and join again"):
+            authorize(cluster.store, NodeIdentity(node_id, Role.MANAGER, "cluster"), MEMBERS)
+    cluster.lead()
+    cluster.settle()
+    cluster.obey()
+    assert len(cluster.running(web.id)) == 6
+    assert {task.node_id for task in cluster.running(web.id)} <= left.keys()
 
 
 def test_a_manager_that_was_to_be_demoted_stays_one(cluster: SmallCluster) -> None:
     cluster.put_node(manager("m2", wanted=Role.WORKER))
-    cluster.write(lambda tx: without_other_managers(tx, "m2"))
+    cluster.write(lambda tx: without_other_managers(tx, "m2", NOW))
     assert cluster.node("m2").spec.role is Role.MANAGER
 
 
 def test_a_log_without_the_clusters_state_is_refused() -> None:
     transaction = Store().transaction()
     with pytest.raises(FailedPrecondition, match="use another manager, or a backup"):
-        without_other_managers(transaction, "m1")
+        without_other_managers(transaction, "m1", NOW)
 
 
 def test_a_copy_keeps_settings_and_services_and_makes_the_tasks_anew(cluster: SmallCluster) -> None:

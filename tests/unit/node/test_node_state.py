@@ -1,6 +1,8 @@
 """The state folder: what is kept, what damage says, and that nobody else reads or shares it."""
 
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -65,3 +67,13 @@ def test_a_manager_that_is_one_no_more_keeps_the_rest(state: StateDir) -> None:
     state.wipe_raft()
     assert not state.raft.exists()
     assert state.load() == MEMBERSHIP
+
+
+def test_a_daemon_whose_folder_cannot_be_says_which_and_ends(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    command = [sys.executable, "-m", "pyswarm", "daemon", "--state-dir", str(tmp_path / "file" / "state")]
+    daemon = subprocess.run(command, capture_output=True, text=True)
+    said = daemon.stdout + daemon.stderr
+    assert daemon.returncode == 1
+    assert f"it must be able to write to {tmp_path / 'file' / 'state'}" in said
+    assert "Traceback" not in said

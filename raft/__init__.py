@@ -5,16 +5,21 @@ from pathlib import Path
 from identity.credentials import Credentials
 from raft.api import MAX_CHUNK, MAX_COMMAND, Consensus, Leadership, Member, StateMachine, Timing
 from raft.consensus import RaftNode
+from raft.membership import Change
 from raft.recovery import create_from_copy, force_new_cluster
 from raft.storage import state
 from raft.storage.errors import Locked
+from raft.storage.inspection import Inspection, LoggedEntry, inspect_log
 
 __all__ = [
     "MAX_CHUNK",
     "MAX_COMMAND",
+    "Change",
     "Consensus",
+    "Inspection",
     "Leadership",
     "Locked",
+    "LoggedEntry",
     "Member",
     "RaftNode",
     "StateMachine",
@@ -22,6 +27,7 @@ __all__ = [
     "create_from_copy",
     "exists",
     "force_new_cluster",
+    "inspect_log",
     "open_member",
     "wipe",
 ]

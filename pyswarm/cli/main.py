@@ -26,6 +26,7 @@ COMMANDS: Lazy = {
     "info": ("pyswarm.cli.system", "info", "Show this node and its cluster"),
     "version": ("pyswarm.cli.system", "version", "Show the versions of the command and the daemon"),
     "daemon": ("pyswarm.cli.daemon", "daemon", "Run the daemon in the foreground"),
+    "raft": ("pyswarm.cli.raft", "raft", "Look inside a stopped manager's log"),
     "dev": ("pyswarm.cli.dev", "dev", "Several hosts on this one machine, to try and to test"),
     "completion": ("pyswarm.cli.completion", "completion", "Print a shell's completion script"),
 }

@@ -33,9 +33,13 @@ class KeyRing:
         return bool(self._unlock_key)
 
     @property
+    def count(self) -> int:
+        return len(self._secrets)
+
+    @property
     def rotating(self) -> bool:
         """Whether something on disk may still be sealed with an earlier key."""
-        return len(self._secrets) > 1
+        return self.count > 1
 
     def holds(self, key_id: bytes) -> bool:
         return any(key.id == key_id for key in self._keys)

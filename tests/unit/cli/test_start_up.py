@@ -7,6 +7,7 @@ import pytest
 
 from pyswarm.cli.main import COMMANDS
 from pyswarm.cli.node import node
+from pyswarm.cli.raft import raft
 from pyswarm.cli.service import service
 from pyswarm.cli.swarm import swarm
 
@@ -44,14 +45,14 @@ def test_help_loads_next_to_nothing():
         assert name in shown
 
 
-@pytest.mark.parametrize("name", set(COMMANDS) - {"swarm", "node", "service"})
+@pytest.mark.parametrize("name", set(COMMANDS) - {"swarm", "node", "raft", "service"})
 def test_every_command_has_help(name):
     shown, modules = loaded_by(name, "--help")
     assert shown.startswith(f"Usage: pyswarm {name} ")
     assert modules.isdisjoint(HEAVY)
 
 
-@pytest.mark.parametrize("group", [node, service, swarm], ids=lambda group: group.name)
+@pytest.mark.parametrize("group", [node, raft, service, swarm], ids=lambda group: group.name)
 def test_a_bare_noun_prints_its_help_and_every_verb_has_its_own(group):
     shown, modules = loaded_by(group.name)
     assert shown.startswith(f"Usage: pyswarm {group.name} [OPTIONS] COMMAND [ARGS]...")

@@ -8,7 +8,7 @@ from typing import TypeVar
 import grpc
 
 from core.codec import decode, encode
-from core.errors import PyswarmError, Unavailable, UnknownOutcome
+from core.errors import PyswarmError, Unavailable, UnknownOutcome, Untrusted
 from core.model import Cluster, ClusterSpec, LogLine, LogOptions, Node, NodeSpec, Service, ServiceSpec
 from core.rpc import error_of, was_answered
 from manager.control.api import Filters
@@ -116,6 +116,8 @@ class RemoteControl:
         error = error_of(failure)
         if was_answered(failure) or failure.code() not in _CUT_OFF:
             return error
+        if isinstance(error, Untrusted):
+            return NotConnected(f"the leader, {self._manager}: {error.message}")
         if error.message.startswith("failed to connect"):
             return NotConnected(f"the leader, {self._manager}, cannot be reached; try again in a moment")
         return self._cut_off()

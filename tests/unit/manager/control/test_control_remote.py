@@ -373,6 +373,17 @@ async def test_only_the_leader_that_was_named_is_talked_to(cluster: Cluster, mon
         await cluster.control.list_nodes({})
 
 
+async def test_a_leader_of_another_cluster_is_said_to_be_that_and_is_sent_nothing(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(routed, "SETTLE", 0.05)
+    stranger = await Leader(Authority()).start()
+    cluster.leaders.append(stranger)
+    cluster.follow(stranger)
+    with pytest.raises(Unavailable, match=f"{stranger.addr}: whoever answers there does not prove to be a manager"):
+        await cluster.control.remove_service("web")
+
+
 async def test_malformed_requests_are_refused(cluster: Cluster):
     spec = make_spec()
     object.__setattr__(spec, "mode", 7)

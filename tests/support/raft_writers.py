@@ -55,7 +55,7 @@ class Writers:
             self._raise()
             return self.total >= goal
 
-        await self._world.until(f"{count} more writes; {dict(self.refusals)}", enough)
+        await self._world.until(f"{count} more writes", enough)
 
     def start(self) -> None:
         self._tasks = [asyncio.create_task(self._write(writer)) for writer in range(WRITERS)]

@@ -139,10 +139,10 @@ class Engine:
             self._core.send_appends()
             self._flush(synced=False)  # they travel while our own disk writes
         self._nudge = False
-        self._state.journal.sync()
         self._report_applied()
         self._confirm_reads()
-        self._give()
+        self._give()  # what is committed is on this disk already: nobody waits for what is written now
+        self._state.journal.sync()
 
     def _write(self, proposal: ev.Propose | ev.ProposeChange) -> None:
         index = self._state.journal.entries[-1].idx + 1
@@ -241,7 +241,10 @@ class Engine:
             out = Heartbeat(out.term, out.commit_index)
         if isinstance(out, Append):
             self._told[receiver] = out.commit_index
-        self._queue(receiver, out)
+            for part in translate.parts(out):
+                self._queue(receiver, part)
+        else:
+            self._queue(receiver, out)
         return True
 
     def _queue(self, receiver: str, message: Message) -> None:

@@ -20,7 +20,7 @@ from proto import raft_pb2 as pb
 from proto.raft_pb2_grpc import RaftStub
 from raft import codec
 from raft.membership import Peer
-from raft.messages import Message
+from raft.messages import Append, Message
 
 log = logger("raft.link")
 REMOVED_KEY = "pyswarm-raft-removed"
@@ -28,7 +28,7 @@ REMOVED_KEY = "pyswarm-raft-removed"
 _CONNECT_TIMEOUT = 2.0
 _MAX_QUEUED = 128 << 20
 """Bytes."""
-_CLOSE_GRACE = 0.2
+_HEAD_BYTES = 64
 
 
 class Link:
@@ -52,7 +52,7 @@ class Link:
         self._received = received
         self._changed = changed
         self._removed = removed
-        self._queue: deque[pb.RaftMessage] = deque()
+        self._queue: deque[Message] = deque()
         self._queued = 0
         self._wake = asyncio.Event()
         self._retry = asyncio.Event()
@@ -63,13 +63,12 @@ class Link:
     def send(self, message: Message) -> None:
         if not self.up:
             return
-        wire = codec.encode_message(message)
-        self._queued += wire.ByteSize()
+        self._queued += _size(message)
         if self._queued > _MAX_QUEUED:
             log.warning("a manager does not keep up; its stream is begun anew", node=self.peer.node_id)
             self.renew()
             return
-        self._queue.append(wire)
+        self._queue.append(message)
         self._wake.set()
 
     def renew(self, peer: Peer | None = None) -> None:
@@ -125,9 +124,9 @@ class Link:
     async def _write(self, call: "grpc.aio.StreamStreamCall[pb.RaftMessage, pb.RaftMessage]") -> None:
         while True:
             while self._queue:
-                wire = self._queue.popleft()
-                await call.write(wire)
-                self._queued -= wire.ByteSize()
+                message = self._queue.popleft()
+                await call.write(codec.encode_message(message))
+                self._queued -= _size(message)
             self._wake.clear()
             await self._wake.wait()
 
@@ -158,6 +157,11 @@ class Link:
                 log.warning("a manager sent what cannot be read", node=self.peer.node_id, reason=cause.message)
             case _:
                 raise cause
+
+
+def _size(message: Message) -> int:
+    """About how many bytes it takes."""
+    return _HEAD_BYTES + (sum(len(entry.command) for entry in message.entries) if isinstance(message, Append) else 0)
 
 
 def _look_at(session: "asyncio.Task[None]") -> None:

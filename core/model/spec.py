@@ -144,6 +144,7 @@ class UpdateConfig:
     delay: int = 0
     failure_action: FailureAction = FailureAction.PAUSE
     monitor: int | None = None
+    """How long (ns) a new task is watched for failure once it runs; None and 0 are Docker's default, 5 s."""
     max_failure_ratio: float = 0.0
     order: UpdateOrder = UpdateOrder.STOP_FIRST
 

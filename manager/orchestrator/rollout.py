@@ -137,7 +137,7 @@ class Rollout:
 
 def _monitor(config: UpdateConfig) -> int:
     """At least as long as the delay (ns)."""
-    return max(config.delay, DEFAULT_MONITOR if config.monitor is None else config.monitor)
+    return max(config.delay, config.monitor or DEFAULT_MONITOR)
 
 
 def _retry_time(tx: Transaction, service: Service, tasks: Sequence[Task], now: int) -> int:

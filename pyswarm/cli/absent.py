@@ -8,9 +8,7 @@ COMMANDS = frozenset({"ca", "config", "network", "secret", "stack", "unlock", "u
 _SERVICE = """
     cap-add cap-drop credential-spec endpoint-mode health-cmd health-interval health-retries health-start-interval
     health-start-period health-timeout init isolation limit-pids log-driver log-opt max-concurrent memory-swap
-    memory-swappiness no-healthcheck oom-score-adj read-only replicas-max-per-node rollback-delay
-    rollback-failure-action rollback-max-failure-ratio rollback-monitor rollback-order rollback-parallelism tty
-    update-failure-action update-max-failure-ratio update-monitor with-registry-auth
+    memory-swappiness no-healthcheck oom-score-adj read-only replicas-max-per-node tty with-registry-auth
 """
 _LISTS = "config dns dns-option dns-search generic-resource group host network placement-pref secret sysctl ulimit"
 _CREATE = f"{_LISTS} env-file"

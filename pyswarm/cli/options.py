@@ -54,6 +54,16 @@ class Choice(click.Choice[str]):
         raise click.BadParameter(f"unknown {param.name if param is not None else 'value'} {reason}", ctx, param)
 
 
+def parse_ratio(text: str) -> float:
+    try:
+        ratio = float(text)
+    except ValueError:
+        ratio = -1
+    if not 0 <= ratio <= 1:
+        raise InvalidArgument(f"invalid ratio {text!r}: write a number from 0 to 1, like 0.25")
+    return ratio
+
+
 def parse_count(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or int(text) > _MOST:
         raise InvalidArgument(f"invalid number {text!r}: write it like 3")
@@ -98,6 +108,7 @@ DURATION = Parsed("duration", parse_duration)
 SIZE = Parsed("bytes", parse_size)
 CPUS = Parsed("decimal", parse_cpus)
 COUNT = Parsed("uint", parse_count)
+RATIO = Parsed("ratio", parse_ratio)
 NUMBER = Parsed("int", parse_number)
 COMMAND = Parsed("command", parse_command)
 LABEL = Parsed("label", parse_label)

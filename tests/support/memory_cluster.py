@@ -131,7 +131,8 @@ class MemoryCluster:
 
 
 class _Settling(LoneConsensus):
-    """After every change it lets the controllers react, until none has more to do."""
+    """After every change it lets the controllers react, until none has more to do: the clock jumps to what they wait
+    for."""
 
     def __init__(self, store: Store, clock: ManualClock) -> None:
         super().__init__(store)
@@ -154,7 +155,9 @@ class _Settling(LoneConsensus):
 
     async def propose(self, command: bytes, request_id: bytes) -> int:
         index = await super().propose(command, request_id)
-        while self._events or (self._wake_up is not None and self._wake_up <= self._clock.now()):
+        while self._events or self._wake_up is not None:
+            if not self._events and self._wake_up is not None:
+                self._clock.advance(max(0, self._wake_up - self._clock.now()))
             await self._settle()
         return index
 

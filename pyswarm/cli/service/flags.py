@@ -7,7 +7,7 @@ import click
 
 from pyswarm.cli.completion import complete_services
 from pyswarm.cli.json_types import Json
-from pyswarm.cli.options import COMMAND, COUNT, CPUS, DURATION, SIZE, Choice
+from pyswarm.cli.options import COMMAND, COUNT, CPUS, DURATION, RATIO, SIZE, Choice
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -20,7 +20,23 @@ detach_option = click.option(
 )
 quiet_progress_option = click.option("-q", "--quiet", is_flag=True, help="Suppress progress output.")
 
-_SHARED: Sequence[tuple[Sequence[str], dict[str, Any]]] = (
+_Flag = tuple[Sequence[str], dict[str, Any]]
+
+
+def _replacement_flags(verb: str, done: str, actions: Sequence[str]) -> Sequence[_Flag]:
+    """How tasks are replaced, at an update or at a rollback."""
+    orders = ["start-first", "stop-first"]
+    return (
+        ([f"--{verb}-parallelism"], {"type": COUNT, "help": f"Tasks {done} at a time, 0 for all (1)."}),
+        ([f"--{verb}-delay"], {"type": DURATION, "help": f"Delay between tasks that are {done} (0s)."}),
+        ([f"--{verb}-monitor"], {"type": DURATION, "help": f"How long a task that was {done} is watched (5s)."}),
+        ([f"--{verb}-failure-action"], {"type": Choice(actions), "help": f"What follows if a {verb} fails (pause)."}),
+        ([f"--{verb}-max-failure-ratio"], {"type": RATIO, "help": f"Part of the tasks that may fail at a {verb} (0)."}),
+        ([f"--{verb}-order"], {"type": Choice(orders), "help": f"What comes first at a {verb} (stop-first)."}),
+    )
+
+
+_SHARED: Sequence[_Flag] = (
     (["--replicas"], {"type": COUNT, "help": "Number of tasks."}),
     (["--entrypoint"], {"type": COMMAND, "help": "Overwrite the default entry point of the image."}),
     (["--hostname"], {"help": "Container hostname."}),
@@ -36,17 +52,21 @@ _SHARED: Sequence[tuple[Sequence[str], dict[str, Any]]] = (
     (["--restart-window"], {"type": DURATION, "help": "Window in which restarts are counted."}),
     (["--stop-grace-period"], {"type": DURATION, "help": "Time before a container is killed (10s)."}),
     (["--stop-signal"], {"help": "Signal to stop the container."}),
-    (["--update-parallelism"], {"type": COUNT, "help": "Tasks updated at a time, 0 for all (1)."}),
-    (["--update-delay"], {"type": DURATION, "help": "Delay between updates (0s)."}),
-    (
-        ["--update-order"],
-        {"type": Choice(["start-first", "stop-first"]), "help": "What comes first at an update (stop-first)."},
-    ),
+    *_replacement_flags("update", "updated", ["pause", "continue", "rollback"]),
+    *_replacement_flags("rollback", "rolled back", ["pause", "continue"]),
     (["--no-resolve-image"], {"is_flag": True, "help": "Accepted as Docker's; an image is never resolved by pyswarm."}),
 )
 
 _DEFAULT_RESTART = {"Condition": "any", "Delay": 5 * 10**9, "MaxAttempts": 0}
-_DEFAULT_UPDATE = {
+_REPLACEMENT = {
+    "parallelism": "Parallelism",
+    "delay": "Delay",
+    "monitor": "Monitor",
+    "failure_action": "FailureAction",
+    "max_failure_ratio": "MaxFailureRatio",
+    "order": "Order",
+}
+_DEFAULT_REPLACEMENT = {
     "Parallelism": 1,
     "FailureAction": "pause",
     "Monitor": 5 * 10**9,
@@ -91,9 +111,10 @@ def apply_shared(spec: Json, given: dict[str, Any]) -> None:
     }
     if _any(given, restart):
         _put(_section(template, "RestartPolicy", _DEFAULT_RESTART), given, **restart)
-    update = {"update_parallelism": "Parallelism", "update_delay": "Delay", "update_order": "Order"}
-    if _any(given, update):
-        _put(_section(spec, "UpdateConfig", _DEFAULT_UPDATE), given, **update)
+    for verb, section in (("update", "UpdateConfig"), ("rollback", "RollbackConfig")):
+        fields = {f"{verb}_{flag}": field for flag, field in _REPLACEMENT.items()}
+        if _any(given, fields):
+            _put(_section(spec, section, _DEFAULT_REPLACEMENT), given, **fields)
     if given["replicas"] is not None:
         if "Replicated" not in spec["Mode"]:
             raise click.ClickException("replicas can only be used with replicated mode")

@@ -8,7 +8,7 @@ from pyswarm.engineapi.wire.fields import Fields
 from pyswarm.engineapi.wire.json_types import Json, given, ordered, show_meta, some
 from pyswarm.engineapi.wire.task_spec import read_task_spec, show_task_spec
 from pyswarm.engineapi.wire.times import show_time
-from pyswarm.engineapi.wire.update_config import read_rollback_config, read_update_config, show_update_config
+from pyswarm.engineapi.wire.update_config import read_update_config, show_update_config
 
 
 def read_service_spec(body: object) -> ServiceSpec:
@@ -24,7 +24,7 @@ def read_service_spec(body: object) -> ServiceSpec:
         mode=mode,
         replicas=replicas,
         update=read_update_config(fields.child("UpdateConfig")),
-        rollback=read_rollback_config(fields.child("RollbackConfig")),
+        rollback=read_update_config(fields.child("RollbackConfig")),
         endpoint=read_endpoint_spec(fields.child("EndpointSpec")),
     )
     fields.finish()

@@ -196,9 +196,13 @@ def test_API_03_several_automatic_ports_are_no_duplicates():
     validate_service_spec(make_spec(ports=automatic))
 
 
-@pytest.mark.parametrize("action", [FailureAction.CONTINUE, FailureAction.ROLLBACK])
-def test_what_is_not_there_yet_is_refused_with_what_to_do(action: FailureAction):
-    refused(make_spec(update=UpdateConfig(failure_action=action)), f"{action.name.lower()} is not there yet: leave")
+def test_a_rollback_is_not_rolled_back():
+    back = UpdateConfig(failure_action=FailureAction.ROLLBACK)
+    validate_service_spec(make_spec(update=back))
+    refused(make_spec(rollback=back), "use the failure action pause or continue")
+
+
+def test_what_is_not_there_is_refused_with_what_to_do():
     refused(with_container(isolation="hyperv"), "isolation 'hyperv' is not there: leave it out")
     refused(with_task(runtime="plugin"), "tasks are containers")
 

@@ -27,7 +27,6 @@ class LoneEngine:
         self.notebook = Notebook()
         self.snapshots = 0
         self._applier = Applier(self.notebook)
-        self._commands = 0
         self.engine = Engine(state, timing, self, Random(1))
         self.turn_until(lambda: self._leads)
 
@@ -43,12 +42,11 @@ class LoneEngine:
         return self._applier.index >= self.state.journal.entries[-1].idx > 1
 
     def write(self, count: int, size: int = 20) -> None:
-        for _ in range(count):
-            self._commands += 1
-            command = b"%d" % self._commands
+        done = len(self.notebook.applied)
+        for number in range(done + 1, done + count + 1):
+            command = b"%d" % number
             self.engine.post(ev.Propose(command, codec.encode_proposal(command, command.ljust(size, b"."))))
-        wanted = len(self.notebook.applied) + count
-        self.turn_until(lambda: len(self.notebook.applied) >= wanted)
+        self.turn_until(lambda: len(self.notebook.applied) >= done + count)
 
     def rotate(self, unlock_key: bytes | None = None) -> None:
         finished: list[bool] = []

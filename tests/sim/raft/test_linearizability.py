@@ -7,6 +7,7 @@ from random import Random
 import pytest
 
 from tests.support.linearizability import Operation, is_linearizable
+from tests.support.raft_sim.clients import lists_are_linearizable
 
 Action = tuple[str, object]
 
@@ -115,3 +116,27 @@ def test_it_agrees_with_the_definition_on_histories_of_all_kinds() -> None:
         assert verdict == by_trying_all_orders(operations), operations
         verdicts.append(verdict)
     assert min(verdicts.count(True), verdicts.count(False)) > 100
+
+
+def test_shortening_the_search_for_lists_changes_no_verdict() -> None:
+    rng = Random(2)
+    verdicts = []
+    for _ in range(600):
+        operations: list[Operation[int | tuple[int, ...]]] = [Operation((), 0, 1)]
+        values = list(range(1, rng.randint(2, 5)))
+        for value in values:
+            called = rng.randrange(12)
+            returned = NEVER if rng.random() < 0.3 else called + rng.randrange(8)
+            operations.append(Operation(value, called, returned))
+        for _ in range(rng.randint(1, 3)):
+            seen = rng.sample(values, k=rng.randint(0, len(values)))
+            called = rng.randrange(16)
+            operations.append(Operation(tuple(sorted(seen) if rng.random() < 0.7 else seen), called, called + 3))
+        plain = [
+            Operation(("append" if isinstance(each.action, int) else "read", each.action), each.called, each.returned)
+            for each in operations
+        ]
+        verdict = lists_are_linearizable(operations)
+        assert verdict == is_linearizable(plain, (), appended), operations
+        verdicts.append(verdict)
+    assert min(verdicts.count(True), verdicts.count(False)) > 30

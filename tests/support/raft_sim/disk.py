@@ -17,6 +17,7 @@ class Disk:
     def __init__(self, folder: Path, rng: Random, count: Callable[[str], None]) -> None:
         self.folder = folder
         self.crash_rate = self.error_rate = self.slow_rate = 0.0
+        self.damage_next_snapshot = False
         self.lag = 0.0
         """Seconds that the process has waited for its disk in this turn."""
         self._rng = rng
@@ -40,6 +41,14 @@ class Disk:
             self.lag += self._rng.choice([0.02, 0.1, 0.7])
         status = os.fstat(descriptor)
         self._synced[status.st_ino] = status.st_size
+
+    def installed(self, path: Path) -> None:
+        """A snapshot was put in its place."""
+        if self.damage_next_snapshot:
+            self.damage_next_snapshot = False
+            data = bytearray(path.read_bytes())
+            data[len(data) // 3] ^= 1
+            path.write_bytes(data)
 
     def cut_power(self, what: str) -> None:
         self._count(what)

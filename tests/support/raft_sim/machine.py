@@ -16,6 +16,8 @@ class Lists:
     def __init__(self, applied: Applied, count: Callable[[str], None] = lambda _: None) -> None:
         self.history: list[tuple[int, int, int]] = []
         """(index, key, value) of each command, in order."""
+        self.stumbles = False
+        """Whether the next command fails after it was applied."""
         self._applied = applied
         self._count = count
         self._lists: defaultdict[int, tuple[int, ...]] = defaultdict(tuple)
@@ -30,6 +32,9 @@ class Lists:
     def apply(self, index: int, request_id: bytes, command: bytes) -> None:
         self._add(index, *map(int, command.split()))
         self._applied(self, index, request_id)
+        if self.stumbles:
+            self.stumbles = False
+            raise OSError("simulated")
 
     def freeze(self) -> Callable[[], Iterator[bytes]]:
         self._count("snapshot")

@@ -10,11 +10,13 @@ from core.ids import base36
 from proto import raft_pb2 as pb
 from raft import codec
 from raft.consensus import RaftNode
+from raft.engine.events import ProposeChange
+from raft.membership import Change, Peer
 from raft.messages import Message
 from raft.storage import state as storage
 from raft.storage.errors import StorageFailed
 from tests.support.raft_sim.disk import Crash, Disk
-from tests.support.raft_sim.machine import Lists
+from tests.support.raft_sim.machine import Lists, append
 from tests.support.raft_sim.seams import RUNNING, SimulatedLinks, SimulatedThread, as_stream
 
 if TYPE_CHECKING:
@@ -150,6 +152,62 @@ class Member:
         if self.running and self.snapshots:
             self.world.count("snapshot repeated")
             self.install(*self.snapshots[number])
+
+    # -- what a scenario asks
+
+    @classmethod
+    def found(cls, world: "World", size: int) -> None:
+        for number in range(1, size + 1):
+            world.join(number)
+
+    @property
+    def leads(self) -> bool:
+        return self.running and self.thread.engine._core._isLeader()
+
+    @property
+    def term(self) -> int:
+        return self.thread.engine._peers.term
+
+    @property
+    def values(self) -> list[int]:
+        return self.machine.values
+
+    @property
+    def members_in_force(self) -> int:
+        return len(self.thread.engine._state.membership.current.peers)
+
+    def stand(self, *, at_once: bool = False) -> None:
+        """Its patience ends. `at_once`: as if the leader itself had asked it to."""
+        self.thread.engine._core.election_deadline = 0
+        self.thread.engine._elections.campaign = at_once
+        self.thread.wake()
+
+    def propose(self, value: int) -> None:
+        async def asked() -> None:
+            request_id = b"value %d" % value
+            index = await self.node.propose(append(0, value), request_id)
+            self.world.truth.acknowledged(request_id, index)
+            self.world.acked.append(value)
+
+        self.spawn(asked())
+
+    def compact(self) -> None:
+        self.thread.engine._core.forceLogCompaction()
+        self.thread.wake()
+
+    def fail_in_compaction(self) -> None:
+        """The process ends when the snapshot is in its place and the log still long."""
+        self.world.crash_in_compaction = 1.0
+        self.compact()
+
+    def add_at_once(self, numbers: list[int]) -> None:
+        for number in numbers:
+            peer = Peer(base36(number, 25), "new:2377", number, learner=True)
+            self.thread.post(ProposeChange(b"add %d" % number, Change(peer)))
+
+    def stumble(self) -> None:
+        """The next command is applied, and then something fails in the process."""
+        self.machine.stumbles = True
 
     # -- what clients ask
 

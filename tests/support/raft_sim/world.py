@@ -28,6 +28,7 @@ from tests.support.raft_sim.seams import (
     SimulatedThread,
     send_snapshot,
 )
+from tests.support.raft_sim.stock import UNHOOKED, StockMember
 from tests.support.raft_sim.truth import Truth
 
 TIMING = Timing(
@@ -56,9 +57,13 @@ class World:
         """One way each, and whether anybody notices."""
         self.held: dict[tuple[str, str], list[Callable[[], None]]] = {}
         """Links that keep their messages until they are released."""
+        self.sent: Counter[tuple[str, str]] = Counter()
+        """Messages on each link."""
         self.members: dict[str, Member] = {}
         self.faults: Counter[str] = Counter()
         self.rules: Counter[str] = Counter()
+        self.acked: list[int] = []
+        """The values of a scenario whose writer was told that they are done."""
         self.stopped: list[PyswarmError] = []
         """Why members stopped by themselves."""
         self.events = 0
@@ -106,7 +111,7 @@ class World:
         """A node with an empty log that nobody has added yet; the very first one is a cluster of its own."""
         member = Member(self, number, first=not self.members)
         self.members[member.id] = member
-        self._look(member)
+        self.watch(member)
         return member
 
     def ask_to_join(self, member: Member) -> bool:
@@ -121,10 +126,11 @@ class World:
         leaders = [member for member in self.members.values() if member.running and member.node.leadership.is_leader]
         return max(leaders, key=lambda member: member.node.leadership.term, default=None)
 
-    def _look(self, member: Member) -> None:
+    def watch(self, member: Member) -> None:
+        """From now on it looks now and then whom it can reach."""
         if member.running and member.frozen_until <= self.loop.now:
             member.look()
-        self.loop.call_later(self.rng.uniform(0.01, _LOOK_SECONDS), self._look, member)
+        self.loop.call_later(self.rng.uniform(0.01, _LOOK_SECONDS), self.watch, member)
 
     # -- the network
 
@@ -136,6 +142,7 @@ class World:
 
     def carry(self, sender: str, receiver: str, wire: Any) -> None:
         self.events += 1
+        self.sent[sender, receiver] += 1
         member = self.members[receiver]
         life = member.life
 
@@ -178,18 +185,26 @@ class _Wrapped:
 
     def __call__(self, temporary: Path, path: Path) -> None:
         self.install(temporary, path)
+        RUNNING.get().disk.installed(path)
         if self.world.rng.random() < self.world.crash_in_compaction:
             RUNNING.get().disk.cut_power("crash in compaction")
 
 
 @contextmanager
-def simulated(seed: int, folder: Path, size: int, batch: int = LARGE_BATCH) -> Iterator[World]:
+def simulated(
+    seed: int,
+    folder: Path,
+    size: int,
+    batch: int = LARGE_BATCH,
+    timing: Timing = TIMING,
+    kind: type[Member] | type[StockMember] = Member,
+) -> Iterator[World]:
     """A world of `size` members that have joined; time, chance, threads and network are the world's while it lasts."""
-    world = World(seed, folder)
+    world = World(seed, folder, timing)
     dice = SimpleNamespace(randbits=world.rng.getrandbits, token_bytes=world.rng.randbytes, random=world.rng.random)
     with (
         world.loop.running(),
-        mock.patch.multiple("pysyncobj.syncobj", monotonicTime=world.clock, random=dice),
+        mock.patch.multiple("pysyncobj.syncobj", monotonicTime=world.clock, random=dice, **UNHOOKED),
         mock.patch.multiple(
             "raft.consensus",
             EngineThread=SimulatedThread,
@@ -210,8 +225,7 @@ def simulated(seed: int, folder: Path, size: int, batch: int = LARGE_BATCH) -> I
         mock.patch("time.time_ns", world.wall_clock_ns),
     ):
         try:
-            for number in range(1, size + 1):
-                world.join(number)
+            kind.found(world, size)
             yield world
         finally:
             for member in world.members.values():

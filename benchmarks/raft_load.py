@@ -12,6 +12,7 @@ import grpc
 import uvloop
 
 from core.collector import tune_collector
+from core.errors import Unavailable
 from identity.channels import secure_channel
 from identity.model import PemBundle
 
@@ -62,15 +63,20 @@ class Load:
         theirs.close()
 
     async def commits(self) -> Sequence[Commit]:
-        """Once all are done. EOFError if a client failed."""
-        commits: Sequence[Commit] = await asyncio.to_thread(self._results.recv)
+        """Once all are done. Unavailable if one was refused: the leader has changed."""
+        result: Sequence[Commit] | str = await asyncio.to_thread(self._results.recv)
         self._process.join()
-        return commits
+        if isinstance(result, str):
+            raise Unavailable(result)
+        return result
 
 
 def _run(door: Door, clients: int, seconds: float, results: Connection) -> None:
     tune_collector()
-    results.send(uvloop.run(_load(door, clients, seconds)))
+    try:
+        results.send(uvloop.run(_load(door, clients, seconds)))
+    except grpc.aio.AioRpcError as error:
+        results.send(error.details())
 
 
 async def _load(door: Door, clients: int, seconds: float) -> Sequence[Commit]:

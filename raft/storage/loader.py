@@ -35,7 +35,18 @@ def open_journal(folder: Path, found: Reading, key: DataKey, sync: Sync = os.fda
     """Raises StorageFailed."""
     if found.tear is not None:
         _cut(found.tear)
+    _settle(found.segments[-1].path, sync)
     return Journal(found.owner, found.contents, found.segments, folder, key, sync)
+
+
+def _settle(path: Path, sync: Sync) -> None:
+    """A process that was killed may have written what it never synced. It has been read, so it must last."""
+    with writing(path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            sync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _cut(tear: Tear) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import FailedPrecondition
-from core.files import move_file
+from core.files import move_file, sync_folder
 from raft import codec
 from raft.membership import Change, Configuration, Membership, Peer
 from raft.messages import NOOP, Entry
@@ -104,6 +104,7 @@ def load(folder: Path, cluster_id: str, node_id: str, sync: Sync = os.fdatasync,
     with writing(folder):
         for leftover in (*folder.glob(f"{FILE}.*"), *folder.glob("*.new")):
             leftover.unlink()
+        sync_folder(folder.parent)  # the process that made the folder may have been killed before it did
     journal = open_journal(folder, found, keys.current, sync)
     if snapshot is not None:
         _align(journal, snapshot)

@@ -55,6 +55,30 @@ def test_S8_what_was_synced_is_read_back_and_nothing_else(tmp_path: Path) -> Non
     assert (again.term, again.candidate) == (7, NODE)
 
 
+def test_S8_what_a_killed_process_wrote_but_did_not_sync_is_synced_before_it_is_relied_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, platter = tmp_path / "disk", Platter(tmp_path / "platter")
+    folder = disk / "raft"
+    disk.mkdir()
+    platter.sync_all(disk)
+    create(folder).close()
+    platter.sync_all(folder)  # but not its name
+    monkeypatch.setattr("os.fsync", platter.sync)
+    journal = storage.load(folder, CLUSTER, NODE, platter.sync).journal
+    journal.append(entry(2))
+    monkeypatch.setattr(journal, "_sync", lambda descriptor: None)  # killed here: the system's memory still has it
+    journal.sync()
+    journal.close()
+    again = storage.load(folder, CLUSTER, NODE, platter.sync).journal
+    assert again.entries == [FIRST, entry(2)]
+    again.close()
+    platter.close()
+    monkeypatch.undo()
+    lose_power(disk, tmp_path / "platter")
+    assert load(folder).entries == [FIRST, entry(2)]
+
+
 def test_S8_truncation_and_compaction_are_read_back(tmp_path: Path) -> None:
     journal = create(tmp_path)
     for index in range(2, 10):

@@ -77,7 +77,7 @@ class Timing:
     @property
     def lease(self) -> int:
         """For so long after a leader spoke to it, a member votes for nobody else, whatever happens."""
-        return min(self.election_min, 4 * self.heartbeat)
+        return 2 * self.heartbeat
 
     @property
     def silence(self) -> int:

@@ -12,6 +12,9 @@ from raft.engine.core import Core
 from raft.guard import Guard
 from raft.messages import PreVoteRequest
 
+_MOMENT = (0.05, 0.15)
+"""Seconds: longer than a question and its answer take on a local network."""
+
 
 class Elections:
     def __init__(self, core: Core, guard: Guard, timing: Timing, rng: Random) -> None:
@@ -44,7 +47,7 @@ class Elections:
         since = self._guard.may_hurry(int(now * SECOND))
         if since is not None:
             begin = max(now, since / SECOND)
-            if self._core.election_deadline > begin + 1.5 * self._timing.heartbeat / SECOND:
+            if self._core.election_deadline > begin + _MOMENT[1]:
                 self._core.election_deadline = begin + self._moment()
 
     def _look(self, now: float) -> PreVoteRequest | None:
@@ -56,4 +59,4 @@ class Elections:
 
     def _moment(self) -> float:
         """Seconds; different for each, so that one is first."""
-        return self._rng.uniform(0.5, 1.5) * self._timing.heartbeat / SECOND
+        return self._rng.uniform(*_MOMENT)

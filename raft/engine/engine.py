@@ -257,7 +257,8 @@ class Engine:
         self._messages.append((receiver, message))
 
     def poll(self) -> None:
-        """The engine has done its turn: take what has come."""
+        """The engine has done its turn: what it said leaves, then what has come is taken."""
+        self._flush()
         for event in self._collect():
             self._handle(event)
         self._turn_reads()

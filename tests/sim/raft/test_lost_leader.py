@@ -8,7 +8,12 @@ from core.clock import MILLISECOND, SECOND
 from raft.api import Timing
 from tests.support.raft_world import Member, World, simulated
 
-SLOW = Timing(election_min=1000 * MILLISECOND, election_max=1800 * MILLISECOND, check_quorum=3 * SECOND)
+SLOW = Timing(
+    heartbeat=250 * MILLISECOND,
+    election_min=1000 * MILLISECOND,
+    election_max=1800 * MILLISECOND,
+    check_quorum=3 * SECOND,
+)
 """As managers have it."""
 
 

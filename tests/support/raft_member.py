@@ -38,6 +38,8 @@ class Settings:
     timing: dict[str, int]
     platter: str = ""
     """Where to keep what is synced; empty for the machine's own disk."""
+    dies: str = ""
+    """Where it kills itself, one of `tests.support.disks.DEATHS`; empty for nowhere."""
 
     def save(self, path: Path) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -171,6 +173,7 @@ def main() -> int:
     settings = Settings.load(Path(sys.argv[1]))
     disk = Disk(Platter(Path(settings.platter)) if settings.platter else None)
     disk.install()
+    disk.die(settings.dies)
     try:
         reason = asyncio.run(run(settings, disk))
     except PyswarmError as error:

@@ -115,11 +115,12 @@ class Process:
     def log(self) -> Path:
         return self.folder / "log"
 
-    def start(self) -> None:
+    def start(self, dies: str = "") -> None:
+        """With `dies`, one of `tests.support.disks.DEATHS`, it kills itself when it comes there."""
         assert not self.running
         (self.folder / "socket").unlink(missing_ok=True)
         settings = self.folder / "settings"
-        self.settings.save(settings)
+        replace(self.settings, dies=dies).save(settings)
         inside = ("nsenter", f"--net=/run/netns/{self._namespace}", "setpriv", "--pdeathsig", "KILL", "--")
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(

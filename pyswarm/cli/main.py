@@ -78,6 +78,9 @@ def main() -> NoReturn:
         sys.exit(INTERRUPTED)
     except PyswarmError as error:
         _fail(error.message, ERROR)
+    except OSError as error:
+        # The output went to a file on a full disk, say.
+        _fail(str(error), ERROR)
     sys.exit(status if isinstance(status, int) else 0)
 
 

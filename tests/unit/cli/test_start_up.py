@@ -69,3 +69,10 @@ def test_a_call_of_the_daemon_loads_nothing_heavy_either():
     shown, modules = loaded_by("-H", "unix:///nowhere/none.sock", "service", "ls")
     assert shown == "exit 1"
     assert modules.isdisjoint(HEAVY)
+
+
+def test_output_that_cannot_be_written_is_said_in_a_line():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-m", "pyswarm", "--version"], stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 1
+    assert done.stderr == b"[Errno 28] No space left on device\n"

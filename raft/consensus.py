@@ -59,6 +59,8 @@ class RaftNode:
         self._applier = Applier(machine)
         loop = asyncio.get_running_loop()
         self._mailbox = Mailbox(loop)
+        self._mailbox.patience = timing.silence
+        self._mailbox.stuck = self._loop_blocked
         self._engine = Engine(state, timing, self._mailbox, Random())
         self._thread = EngineThread(self._engine, loop, self._fail)
         self._links = Links(self.own, credentials, self._engine.post, self._moved, self._was_removed)
@@ -281,6 +283,11 @@ class RaftNode:
             self._members.record_addresses()
         for watcher in tuple(self._watchers):
             watcher(now)
+
+    def _loop_blocked(self) -> None:
+        """In the engine's thread. A leader whose loop stands still serves nobody: another shall lead."""
+        log.warning("this manager's event loop has been blocked; if it leads it hands over")
+        self._engine.post(ev.HandOver())
 
     # -- from the transport
 

@@ -6,22 +6,35 @@ from collections import deque
 from collections.abc import Callable
 from time import monotonic
 
+from core.clock import SECOND
+from raft.awake import AwakeClock
 from raft.engine.engine import Engine
 from raft.engine.events import Output, Quit
 from raft.messages import Message
 
 _SLICE = 0.005
 """Seconds of the loop that outputs may take in one go."""
+_STEP = SECOND // 2
+"""Longer than a heartbeat."""
 
 
 class Mailbox:
-    """Implements raft.engine.events.Outbox: hands on to the loop, messages before outputs, each in order."""
+    """Implements raft.engine.events.Outbox: hands on to the loop, messages before outputs, each in order.
+
+    `stuck`, if set, is called in the engine's thread when the loop has taken nothing for `patience` ns of which
+    this process ran, and again whenever it has not for as long again. A leader gives out something with each heartbeat.
+    """
+
+    stuck: Callable[[], None] | None = None
+    patience: int = SECOND
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._messages: deque[tuple[str, Message]] = deque()
         self._outputs: deque[Output] = deque()
         self._scheduled = False
+        self._clock = AwakeClock(_STEP)
+        self._waits_since = 0
         self._held = False
         self._send: Callable[[str, Message], None] | None = None
         self._take: Callable[[Output], None] | None = None
@@ -50,9 +63,14 @@ class Mailbox:
         self._wake()
 
     def _wake(self) -> None:
+        ran = self._clock.at(int(self._loop.time() * SECOND))
         if not self._scheduled:
             self._scheduled = True
+            self._waits_since = ran
             self._loop.call_soon_threadsafe(self._drain)
+        elif ran - self._waits_since >= self.patience and self.stuck is not None:
+            self._waits_since = ran
+            self.stuck()
 
     def _drain(self) -> None:
         self._scheduled = False  # before the queues are looked at: what comes after wakes us again

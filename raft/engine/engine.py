@@ -342,7 +342,7 @@ class Engine:
                 self._peers.disconnect(event.node_id)
             case ev.Confirm():
                 self._reads.want(event.ticket, self._now())
-            case ev.HandOver():
+            case ev.HandOver() if self._core._isLeader() and self._peers.other_voters():
                 self._hand_over_until, self._handed_over = self._now() + _HAND_OVER_WAIT, False
             case ev.SnapshotReady():
                 self._snapshot_ready = event

@@ -6,7 +6,6 @@ from contextlib import suppress
 from random import Random
 from typing import Any
 
-from core.backoff import Backoff
 from core.clock import SteadyClock, WallClock
 from core.errors import PyswarmError, Unavailable
 from core.logs import logger
@@ -27,6 +26,7 @@ from pyswarm.node.addresses import (
 from pyswarm.node.config import DaemonConfig
 from pyswarm.node.join import withdraw
 from pyswarm.node.renewal import Renewer, ask_managers
+from pyswarm.node.role import ManagerRole
 from pyswarm.node.state import Membership, StateDir
 from worker.agent import Agent
 from worker.database import SqliteDatabase
@@ -34,8 +34,6 @@ from worker.executor.docker import DockerExecutor
 from worker.link import over_channel
 
 _ANY_ADDRESS = "0.0.0.0:2377"
-_ROLE_RETRY, _LONGEST_ROLE_RETRY = 1.0, 8.0
-"""Seconds between attempts to become a manager, or to cease to be one: at first, and at most."""
 _LEAVE_SECONDS = 60.0
 
 log = logger("node")
@@ -70,16 +68,12 @@ class Member:
         founding: Founding | None = None,
     ) -> None:
         self.address = own_address(config, membership)
-        self.manager: Manager | None = None
         self._told_managers: tuple[ManagerPeer, ...] = ()
         self._fault = ""
-        self._manager_problem = ""
-        self._role_due = asyncio.Event()
         self._config = config
         self._state = state
         self._listen = listen_address(config, membership)
         self._credentials = credentials
-        self._founding = founding
         self._clock = SteadyClock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._ports = RelayPorts(
@@ -96,11 +90,18 @@ class Member:
             on_info=self._on_info,
             addr=self.address.host,
         )
+        self._role = ManagerRole(
+            credentials, self._agent, str(self.address), self._new_manager, state.wipe_raft, self._spawn, founding
+        )
         self._renewer = Renewer(credentials, state.certificates, self._ask, WallClock(), Random())
 
     @property
     def identity(self) -> NodeIdentity:
         return self._credentials.identity
+
+    @property
+    def manager(self) -> Manager | None:
+        return self._role.manager
 
     @property
     def managers(self) -> tuple[ManagerPeer, ...]:
@@ -116,13 +117,13 @@ class Member:
     @property
     def error(self) -> str:
         """What the node's owner should do something about; empty when all is well."""
-        return self._fault or self._manager_problem or self._renewer.problem or self._agent.refusal
+        return self._fault or self._role.problem or self._renewer.problem or self._agent.refusal
 
     async def enter(self) -> None:
         """The first start. Returns once a founding manager leads, or a joining one is a member."""
         if self.identity.role is Role.MANAGER:
             try:
-                await self._start_manager()
+                await self._role.start()
             except PyswarmError:
                 await withdraw(self._agent.managers, self._credentials)
                 raise
@@ -130,19 +131,18 @@ class Member:
 
     async def resume(self) -> None:
         """Goes on after a restart. What hinders the manager (its disk, the others) keeps nothing else from running."""
-        self._role_due.set()
+        self._role.look_again()
         await self._run()
 
     async def _run(self) -> None:
         await self._ports.start()
         self._spawn(self._agent.run())
         self._spawn(self._renewer.run())
-        self._spawn(self._follow_role())
+        self._spawn(self._follow_certificate())
 
     async def stop(self) -> None:
         """In order, so that whoever loses something loses it to a successor: first the lead, then the session."""
-        if self.manager is not None:
-            await self.manager.stop()
+        await self._role.stop()
         await self._cancel()
         await self._ports.stop()
 
@@ -153,93 +153,25 @@ class Member:
                 await self._agent.leave()
         except TimeoutError:
             log.warning("the engine does not remove the node's containers; they are left", seconds=_LEAVE_SECONDS)
-        if self.manager is not None:
-            await self.manager.stop()
-            self.manager = None
+        await self._role.stop()
         await self._cancel()
         await self._ports.stop(kill=True)
 
-    async def _start_manager(self) -> None:
-        manager = Manager(
-            ManagerConfig(self._state.raft, str(self.address), self._listen.host, self._listen.port),
-            self._credentials,
-            self._clock,
-            founding=self._founding is not None,
-        )
-        try:
-            await manager.start(self._founding, self._agent.managers)
-        except BaseException:
-            await manager.stop()
-            raise
-        self.manager = manager
-        self._spawn(self._watch(manager))
-        # Should it be demoted and promoted, it joins like any other.
-        self._founding = None
-        self._agent.know_managers([str(self.address), *self._agent.managers])
+    def _new_manager(self, founding: bool) -> Manager:
+        config = ManagerConfig(self._state.raft, str(self.address), self._listen.host, self._listen.port)
+        return Manager(config, self._credentials, self._clock, founding=founding)
 
-    async def _watch(self, manager: Manager) -> None:
-        """A manager that had to stop (its disk is full or broken) is started again until it can go on; meanwhile the
-        node's containers and ports are untouched."""
-        failure = await manager.ended()
-        if failure is not None and self.manager is manager:
-            log.error("the manager has stopped; it is started again", reason=failure)
-            self._manager_problem = f"the manager on this node has stopped: {failure}"
-            self.manager = None
-            await manager.stop()
-            await asyncio.sleep(_ROLE_RETRY)
-            self._role_due.set()
-
-    async def _stop_manager(self) -> None:
-        """Its log goes too, also one that could not be read: who is promoted again begins with an empty one."""
-        manager, self.manager = self.manager, None
-        if manager is not None:
-            await manager.stop()
-            log.info("this node is no manager any more")
-        self._state.wipe_raft()
-
-    async def _follow_role(self) -> None:
-        """Is a manager while the certificate says so; the certificate follows what the cluster wants."""
+    async def _follow_certificate(self) -> None:
         unsubscribe = self._credentials.subscribe(self._on_new_certificate)
-        backoff = Backoff(Random(), first=_ROLE_RETRY, limit=_LONGEST_ROLE_RETRY)
         try:
-            while True:
-                await self._role_due.wait()
-                self._role_due.clear()
-                try:
-                    await self._take_role()
-                except (PyswarmError, OSError) as error:
-                    self._role_failed(str(error))
-                    await self._until_role_due(backoff.next())
-                    self._role_due.set()
-                else:
-                    self._manager_problem = ""
-                    backoff.reset()
+            await self._role.follow()
         finally:
             unsubscribe()
-
-    def _role_failed(self, reason: str) -> None:
-        problem = f"the manager on this node cannot run: {reason}"
-        if problem != self._manager_problem:
-            log.warning("role not taken yet", role=self.identity.role.name.lower(), reason=reason)
-        self._manager_problem = problem
-
-    async def _until_role_due(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._role_due.wait()
 
     def _on_new_certificate(self) -> None:
         self._agent.reconnect()
         self._spawn(self._ports.rotate(self._credentials))
-        self._role_due.set()
-
-    async def _take_role(self) -> None:
-        wanted = self.identity.role is Role.MANAGER
-        if wanted and self.manager is None:
-            await self._start_manager()
-            log.info("this node is a manager")
-        elif not wanted:
-            await self._stop_manager()
+        self._role.look_again()
 
     async def _ask(self, csr: bytes) -> ca_pb2.IssueCertificateResponse:
         """A certificate, from this node's own manager if it is one: it may be the only one there is."""

@@ -9,8 +9,9 @@ import pytest
 
 from core.clock import MILLISECOND, SECOND
 from pyswarm.dev.network import Direction
+from tests.support.member_process import Process, Refused
 from tests.support.raft_member import unpacked
-from tests.support.raft_processes import TIMING, Process, Refused, World, processes
+from tests.support.raft_processes import TIMING, World, processes
 from tests.support.raft_writers import WRITERS, agreed_log, check_read, understandable, writing
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.raft_processes import Process, World, processes
+from tests.support.member_process import Process
+from tests.support.raft_processes import World, processes
 from tests.support.raft_writers import Writers, writing
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]

@@ -9,7 +9,8 @@ from random import Random
 import pytest
 
 from tests.support.disks import DEATHS, Platter, lose_power
-from tests.support.raft_processes import TIMING, Process, World, processes
+from tests.support.member_process import Process
+from tests.support.raft_processes import TIMING, World, processes
 from tests.support.raft_writers import Writers, lost, writing
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]

@@ -20,7 +20,7 @@ from tests.support.disks import Disk, Platter
 if TYPE_CHECKING:
     from raft import RaftNode
 
-_LINE_LIMIT = 64 << 20
+LINE_LIMIT = 64 << 20
 _CHUNK = 1 << 20
 _WRITER_BITS = 40
 
@@ -163,7 +163,7 @@ async def run(settings: Settings, disk: Disk) -> str:
     await raft.start()
     if not raft.joined:
         await raft.join(settings.join)
-    await asyncio.start_unix_server(Answers(raft, tally, disk).serve, settings.socket, limit=_LINE_LIMIT)
+    await asyncio.start_unix_server(Answers(raft, tally, disk).serve, settings.socket, limit=LINE_LIMIT)
     reason = await raft.ended()
     assert reason is not None, "nobody asks it to stop"
     return reason.message

@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from random import Random
 
+from tests.support.member_process import Line, Process, Refused
 from tests.support.raft_member import unpacked
-from tests.support.raft_processes import Line, Process, Refused, World
+from tests.support.raft_processes import World
 
 WRITERS = 8
 _RETRY = 0.02

@@ -5,12 +5,13 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from core.clock import SECOND
 from core.errors import PyswarmError, Unavailable, UnknownOutcome
 from core.ids import base36
 from proto import raft_pb2 as pb
 from raft import codec
 from raft.consensus import RaftNode
-from raft.engine.events import ProposeChange
+from raft.engine.events import HandOver, ProposeChange
 from raft.membership import Change, Peer
 from raft.messages import Message
 from raft.storage import state as storage
@@ -169,6 +170,12 @@ class Member:
         return self.thread.engine._peers.term
 
     @property
+    def holds_lease(self) -> bool:
+        """Whether it would answer a read without asking anybody."""
+        now = self.context.run(self.world.clock)
+        return self.leads and now * SECOND < self.thread.engine.lease_until
+
+    @property
     def values(self) -> list[int]:
         return self.machine.values
 
@@ -190,6 +197,9 @@ class Member:
             self.world.acked.append(value)
 
         self.spawn(asked())
+
+    def hand_over(self) -> None:
+        self.thread.post(HandOver())
 
     def compact(self) -> None:
         self.thread.engine._core.forceLogCompaction()

@@ -53,11 +53,15 @@ class Stage:
     def held(self, sender: Member, receiver: Member) -> int:
         return len(self.world.held[sender.id, receiver.id])
 
-    def deliver(self, sender: Member, receiver: Member, count: int | None = None) -> None:
-        """The first `count` of them, in order. They stay: a later call delivers them once more."""
-        for message in self.world.held[sender.id, receiver.id][:count]:
+    def deliver(self, sender: Member, receiver: Member, start: int = 0, end: int | None = None) -> None:
+        """Those from `start` to before `end`, in order. They stay: a later call delivers them once more."""
+        for message in self.world.held[sender.id, receiver.id][start:end]:
             self.world.loop.call_soon(message, context=receiver.context)
         self.world.run(0.01)
+
+    def slow(self, one: Member, other: Member, seconds: float) -> None:
+        """Messages between them take up to so long, and overtake each other."""
+        self.world.delays[one.id, other.id] = self.world.delays[other.id, one.id] = seconds
 
     def trickle(self, sender: Member, receiver: Member, seconds: float) -> None:
         """A slow link: messages arrive in order, a while apart."""
@@ -75,6 +79,12 @@ class Stage:
         for value in values:
             member.propose(value)
             self.world.run(_SOON)
+
+    def write_together(self, member: Member, *values: int) -> None:
+        """All at once."""
+        for value in values:
+            member.propose(value)
+        self.world.run(_SOON)
 
     def compact(self, member: Member) -> None:
         member.compact()

@@ -51,6 +51,8 @@ class World:
         self.timing = timing
         self.loss = self.doubling = self.loop_lag = self.crash_in_compaction = 0.0
         self.delay = 0.005
+        self.delays: dict[tuple[str, str], float] = {}
+        """Of links that are slower than the others."""
         self.wall = 1_700_000_000
         """The wall clock, which may jump: seconds."""
         self.cut: dict[tuple[str, str], bool] = {}
@@ -137,8 +139,8 @@ class World:
     def connected(self, a: str, b: str) -> bool:
         return not self.cut.get((a, b)) and not self.cut.get((b, a))
 
-    def latency(self) -> float:
-        return self.rng.uniform(0.0005, self.delay)
+    def latency(self, link: tuple[str, str] | None = None) -> float:
+        return self.rng.uniform(0.0005, self.delays.get(link, self.delay) if link else self.delay)
 
     def carry(self, sender: str, receiver: str, wire: Any) -> None:
         self.events += 1
@@ -157,7 +159,7 @@ class World:
         self.faults["lost"] += copies == 0
         self.faults["doubled"] += copies == 2
         for _ in range(copies):
-            at = self.loop.now + self.latency()
+            at = self.loop.now + self.latency((sender, receiver))
             self.faults["reordered"] += at < self._latest[sender, receiver]
             self._latest[sender, receiver] = max(at, self._latest[sender, receiver])
             self.loop.call_at(at, deliver, context=member.context)

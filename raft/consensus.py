@@ -119,9 +119,22 @@ class RaftNode:
         This member must be started and served. Returns once it counts. FailedPrecondition if the leader cannot reach
         it, or if the node is a member already with another state; Unavailable if there is no leader to ask.
         """
-        await join_cluster(self._credentials, addr, self.own, self._timing)
-        await self._standing.until(lambda: self._members.is_voter(self.own.node_id), self._timing.request)
+        new = not self._is_voter()
+        asking = asyncio.create_task(join_cluster(self._credentials, addr, self.own, self._timing))
+        asking.add_done_callback(lambda _: self._standing.notify())
+        try:
+            # Whoever was asked may die once it has let us in: then our log alone says so.
+            await self._standing.until(lambda: asking.done() or (new and self._is_voter()), 2 * self._timing.catch_up)
+            if asking.done():
+                asking.result()
+        finally:
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+        await self._standing.until(self._is_voter, self._timing.request)
         return self.members()
+
+    def _is_voter(self) -> bool:
+        return self._members.is_voter(self.own.node_id)
 
     # -- the log
 
@@ -139,8 +152,8 @@ class RaftNode:
 
     async def read_barrier(self) -> None:
         self._standing.check_running()
-        if not self._standing.status.leader:
-            raise self._standing.no_leader()
+        if not self._standing.status.leader or self._standing.is_silent():
+            raise self._standing.no_answer()
         await self._proposals.confirm_read()
 
     def no_leader(self) -> PyswarmError:

@@ -4,14 +4,17 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
-from core.errors import FailedPrecondition
+from core.errors import FailedPrecondition, UnknownOutcome
+from core.logs import logger
 from identity.credentials import Credentials
 from raft.api import Member, Timing
 from raft.joining import probe
-from raft.membership import Change, Peer, check_join
+from raft.membership import Change, ChangePending, Peer, check_join
 from raft.proposals import Proposals
 from raft.standing import Standing
 from raft.transport.links import Links
+
+log = logger("raft.members")
 
 
 class Members:
@@ -82,9 +85,19 @@ class Members:
         return peer
 
     def caught_up(self, node_id: str) -> None:
-        peer = self._standing.configuration.peers.get(node_id)
-        if peer is not None and peer.learner:
-            self._spawn(self._proposals.change(Change(replace(peer, learner=False))))
+        """Said once for each connection of a learner."""
+        self._spawn(self._make_voter(node_id))
+
+    async def _make_voter(self, node_id: str) -> None:
+        """Not of one that has gone again: the others would have to do without it."""
+        while self._standing.leadership.is_leader and self._standing.reachable(node_id):
+            peer = self._standing.configuration.peers.get(node_id)
+            if peer is None or not peer.learner:
+                return
+            try:
+                await self._proposals.change(Change(replace(peer, learner=False)))
+            except (ChangePending, UnknownOutcome) as error:
+                log.info("a manager does not count yet", node=node_id, reason=error.message)
 
     def record_addresses(self) -> None:
         """The leader writes down where the members have moved to, itself included."""

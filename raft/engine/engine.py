@@ -340,6 +340,7 @@ class Engine:
                 self._nudge = True
             case ev.Disconnected():
                 self._peers.disconnect(event.node_id)
+                self._caught_up.discard(event.node_id)
             case ev.Confirm():
                 self._reads.want(event.ticket, self._now())
             case ev.HandOver() if self._core._isLeader() and self._peers.other_voters():

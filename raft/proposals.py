@@ -4,7 +4,7 @@ import asyncio
 import secrets
 
 from core.clock import SECOND
-from core.errors import NotLeader, PyswarmError, ShuttingDown, UnknownOutcome
+from core.errors import NotLeader, PyswarmError, UnknownOutcome
 from raft.api import Timing
 from raft.applier import Applier
 from raft.engine import events as ev
@@ -110,7 +110,10 @@ class Proposals:
         )
 
     def end(self, reason: PyswarmError) -> None:
-        self._waiters.fail_all(ShuttingDown if isinstance(reason, ShuttingDown) else UnknownOutcome)
+        """What is waited for may be in the log of others already."""
+        self._waiters.fail_all(
+            lambda: UnknownOutcome("this manager stopped before it could confirm this change; it may have been made")
+        )
         for readable in self._tickets.values():
             if not readable.done():
                 readable.set_exception(reason)

@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from core.clock import MILLISECOND, SECOND
-from core.errors import FailedPrecondition, NoQuorum, NotLeader, PermissionDenied, Unavailable, UnknownOutcome
+from core.errors import (
+    FailedPrecondition,
+    NoQuorum,
+    NotLeader,
+    PermissionDenied,
+    ShuttingDown,
+    Unavailable,
+    UnknownOutcome,
+)
 from core.ids import new_id
 from raft import Timing, wipe
 from tests.support.managers import Cluster, Manager, cluster, until
@@ -84,6 +92,37 @@ async def test_RFT_01_without_a_quorum_writes_fail_and_one_that_returns_mends_it
         survivors = [manager for manager in made.managers if manager not in dead[1:]]
         await everywhere(survivors, b"again")
         assert all(b"refused" not in manager.notebook.commands for manager in survivors)
+
+
+async def test_RFT_01_a_leader_that_hears_nobody_refuses_though_its_streams_stand(tmp_path: Path) -> None:
+    """As when a switch drops everything: no kernel says that a connection is gone."""
+    timing = replace(FAST, check_quorum=4 * SECOND, request=60 * SECOND)
+    async with cluster(tmp_path, 3, timing) as made:
+        leader = await made.leader()
+        for manager in made.managers:
+            manager.raft._links.send = lambda receiver, message: None  # type: ignore[method-assign]
+        with pytest.raises(UnknownOutcome, match="1 of 3 managers can be reached"):
+            await leader.propose(b"in doubt")
+        assert leader.leadership.is_leader
+        assert [member.reachable for member in leader.raft.members()].count(True) == 1
+        with pytest.raises(NoQuorum, match="1 of 3 managers can be reached and 2 are needed"):
+            await leader.propose(b"refused")
+        with pytest.raises(NoQuorum):
+            await leader.raft.read_barrier()
+
+
+async def test_what_waits_when_a_manager_stops_may_have_been_made(tmp_path: Path) -> None:
+    async with cluster(tmp_path, 3, replace(FAST, request=60 * SECOND)) as made:
+        leader = await made.leader()
+        for manager in made.managers:
+            manager.raft._links.send = lambda receiver, message: None  # type: ignore[method-assign]
+        waiting = asyncio.create_task(leader.propose(b"in doubt"))
+        await asyncio.sleep(0)
+        leader.raft._end(ShuttingDown())
+        with pytest.raises(UnknownOutcome, match="stopped before it could confirm"):
+            await waiting
+        with pytest.raises(ShuttingDown):
+            await leader.propose(b"refused")
 
 
 async def test_RFT_02_joining_twice_adds_no_member_and_moves_it(tmp_path: Path) -> None:

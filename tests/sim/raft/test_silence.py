@@ -1,0 +1,41 @@
+"""How soon a leader knows whom it does not reach, in simulated time."""
+
+from pathlib import Path
+
+import pytest
+
+from core.clock import SECOND
+from tests.sim.raft.test_lost_leader import SLOW, leader_of
+from tests.support.raft_world import Member, World, simulated
+
+REFUSED_WITHIN = 2.0
+"""Seconds, from the loss of the quorum."""
+
+
+def drop_everything(world: World, member: Member) -> None:
+    """No kernel says that a stream broke."""
+    for other in world.members:
+        world.cut |= {(member.id, other), (other, member.id)}
+
+
+@pytest.mark.parametrize("size", [3, 5])
+def test_a_lost_quorum_is_known_within_two_seconds_and_before_the_leader_steps_down(size: int, tmp_path: Path) -> None:
+    with simulated(size, tmp_path, size, SLOW) as world:
+        leader = leader_of(world)
+        world.run(world.rng.uniform(1, 2))
+        assert leader.status.silent == frozenset()
+        drop_everything(world, leader)
+        others = frozenset(world.members) - {leader.id}
+        world.run_until(lambda: leader.status.silent == others, REFUSED_WITHIN - 0.1, "it is known")
+        assert leader.status.is_leader
+        assert SLOW.silence < REFUSED_WITHIN * SECOND
+
+
+def test_one_that_does_not_answer_is_known_and_one_that_answers_again_too(tmp_path: Path) -> None:
+    with simulated(1, tmp_path, 3, SLOW) as world:
+        leader = leader_of(world)
+        away = next(member for member in world.members.values() if member is not leader)
+        drop_everything(world, away)
+        world.run_until(lambda: leader.status.silent == {away.id}, REFUSED_WITHIN, "it is known")
+        world.cut.clear()
+        world.run_until(lambda: not leader.status.silent, 1, "it is reachable again")

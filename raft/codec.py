@@ -10,6 +10,8 @@ from raft.api import MAX_COMMAND, MAX_REQUEST_ID
 from raft.membership import Change, Configuration, Peer
 
 _MAX_ENTRY = MAX_COMMAND + 1024
+_MAX_NUMBER = 1 << 62
+"""No term or index comes near it, and one more still fits wherever it is written."""
 
 
 # -- commands
@@ -85,6 +87,8 @@ def encode_entry(entry: m.Entry) -> pb.RaftEntry:
 
 def decode_entry(entry: pb.RaftEntry) -> m.Entry:
     """Raises InvalidArgument unless the command can be read."""
+    if max(entry.index, entry.term) > _MAX_NUMBER:
+        raise InvalidArgument("a log entry's index or term is out of range")
     if len(entry.command) > _MAX_ENTRY:
         raise InvalidArgument("a log entry is too large")
     command = m.REGULAR + entry.command if entry.command else m.NOOP
@@ -145,12 +149,14 @@ def encode_message(message: m.Message) -> pb.RaftMessage:
 
 
 def decode_message(wire: pb.RaftMessage) -> m.Message:
+    """Raises InvalidArgument unless it is one that a member may send."""
     term = wire.term
+    if term > _MAX_NUMBER:
+        raise InvalidArgument("a message's term is out of range")
     match wire.WhichOneof("body"):
         case "append":
             a = wire.append
-            entries = tuple(map(decode_entry, a.entries))
-            return m.Append(term, a.prev_index, a.prev_term, a.commit_index, entries, a.sent)
+            return m.Append(term, a.prev_index, a.prev_term, a.commit_index, _decode_entries(a, term), a.sent)
         case "append_reply":
             r = wire.append_reply
             return m.AppendReply(term, r.next_index, r.success, r.reset, r.sent)
@@ -175,3 +181,13 @@ def decode_message(wire: pb.RaftMessage) -> m.Message:
         case "read_reply":
             return m.ReadReply(term, wire.read_reply.round, wire.read_reply.index)
     raise InvalidArgument("a message of unknown kind; is another version of pyswarm running?")
+
+
+def _decode_entries(append: pb.RaftMessage.Append, term: int) -> tuple[m.Entry, ...]:
+    entries = tuple(map(decode_entry, append.entries))
+    before, since = append.prev_index, append.prev_term
+    for entry in entries:
+        if entry.idx != before + 1 or not since <= entry.term <= term:
+            raise InvalidArgument("a message's entries do not follow each other")
+        before, since = entry.idx, entry.term
+    return entries

@@ -41,6 +41,9 @@ from raft.transport.servicer import Servicer
 
 log = logger("raft")
 _HAND_OVER_TIMEOUT = 3 * SECOND // 2
+_MAX_BACKLOG = 32 << 20
+"""Bytes that other members sent and the engine has not taken yet."""
+_BACKLOG_POLL = 0.01
 
 
 class RaftNode:
@@ -70,6 +73,7 @@ class RaftNode:
         self._servicer = Servicer(self)
         self._snapshots = Snapshots(state, self._applier, self._links, self._engine.post, self._spawn)
         self._watchers: list[Callable[[Leadership], None]] = []
+        self._received = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._ended: asyncio.Future[PyswarmError | None] = loop.create_future()
 
@@ -315,8 +319,12 @@ class RaftNode:
     def check_running(self) -> None:
         self._standing.check_running()
 
-    def received(self, sender: str, message: Message) -> None:
-        self._engine.post(ev.Received(sender, message))
+    async def received(self, sender: str, message: Message, size: int) -> None:
+        self._received += size
+        self._engine.post(ev.Received(sender, message, size))
+        # A slow disk must not fill the memory: the sender is held up instead. Rare, so the engine need not tell us.
+        while self._received - self._engine.taken > _MAX_BACKLOG and self._standing.failure is None:  # noqa: ASYNC110
+            await asyncio.sleep(_BACKLOG_POLL)
 
     def seen_at(self, sender: str, addr: str) -> None:
         """Its own word is enough to try that address; once it answers there, the log learns of it."""

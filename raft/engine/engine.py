@@ -39,6 +39,8 @@ _TICK_SLACK = 0.0005
 class Engine:
     def __init__(self, state: State, timing: Timing, outbox: ev.Outbox, rng: Random, now: Clock = clock) -> None:
         self.quit = False
+        self.taken = 0
+        """Bytes of messages, out of all that were posted. Any thread may read it."""
         self.lease_until = 0
         """Until then (ns of the engine's clock) nobody else can be leader. Any thread may read it."""
         self._state = state
@@ -130,7 +132,7 @@ class Engine:
         leader = self._core._isLeader()
         while self._proposals and not leader:
             self._outputs.append(ev.Refused(self._proposals.popleft().request_id, NotLeader()))
-        if self._proposals and not self._hand_over_until:  # during one they wait: for the next leader's refusal, or us
+        if self._may_write():
             for _ in range(min(len(self._proposals), _PROPOSALS_A_TURN)):
                 self._write(self._proposals.popleft())
             self._follow_members()
@@ -143,6 +145,14 @@ class Engine:
         self._confirm_reads()
         self._give()  # what is committed is on this disk already: nobody waits for what is written now
         self._state.journal.sync()
+
+    def _may_write(self) -> bool:
+        """What comes while a round is in flight goes together in the next, and what comes during a hand-over waits: for
+        the next leader's refusal, or us."""
+        return bool(self._proposals) and not self._in_flight() and not self._hand_over_until
+
+    def _in_flight(self) -> bool:
+        return self._peers.committed < self._peers.last_index
 
     def _write(self, proposal: ev.Propose | ev.ProposeChange) -> None:
         index = self._state.journal.entries[-1].idx + 1
@@ -322,7 +332,7 @@ class Engine:
             alone = not self._peers.other_voters()
             if self._hand_over_until:
                 return _HAND_OVER_POLL
-            if self._proposals or (alone and self._peers.committed < self._peers.last_index):
+            if self._may_write() or (alone and self._in_flight()):
                 return 0.0
             return max(0.0, self._core.heartbeat_due() - now) + _TICK_SLACK
         if self._elections.campaign:
@@ -332,6 +342,7 @@ class Engine:
     def _handle(self, event: ev.Event) -> None:
         match event:
             case ev.Received():
+                self.taken += event.size
                 self._receive(event.sender, event.message)
             case ev.Propose() | ev.ProposeChange():
                 self._proposals.append(event)

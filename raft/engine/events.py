@@ -17,6 +17,8 @@ from raft.storage.snapshot import Snapshot
 class Received:
     sender: str
     message: Message
+    size: int = 0
+    """Bytes on the wire."""
 
 
 @dataclass(frozen=True, slots=True)

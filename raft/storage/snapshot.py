@@ -82,7 +82,8 @@ def install_file(temporary: Path, path: Path) -> None:
 def check_state(state: pb.RaftSnapshotState) -> None:
     """Raises InvalidArgument unless a member can begin with it."""
     codec.decode_configuration(state)
-    if codec.decode_entry(state.entry).idx < 2:
+    entry = codec.decode_entry(state.entry)
+    if entry.idx < 2 or state.prev_term > entry.term:
         raise InvalidArgument("a snapshot's last entry is malformed")
     if any(len(request.request_id) > MAX_REQUEST_ID for request in state.requests):
         raise InvalidArgument("a snapshot's request id is too long")

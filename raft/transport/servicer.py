@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import NoReturn, Protocol
+from typing import NoReturn, Protocol, TypeVar
 
 import grpc
+from google.protobuf.message import DecodeError
+from google.protobuf.message import Message as Wire
 
 from core.errors import FailedPrecondition, InvalidArgument, PermissionDenied, PyswarmError
 from core.model import Role
@@ -18,6 +20,8 @@ from raft.messages import Message
 from raft.transport.link import REMOVED_KEY
 
 _MAX_REPLIES = 1024
+
+M = TypeVar("M", bound=Wire)
 
 
 class Host(Protocol):
@@ -37,7 +41,10 @@ class Host(Protocol):
         """Raises ShuttingDown, or what stopped the member."""
         ...
 
-    def received(self, sender: str, message: Message) -> None: ...
+    async def received(self, sender: str, message: Message, size: int) -> None:
+        """A message of so many bytes. Returns when the next one may be read."""
+        ...
+
     def seen_at(self, sender: str, addr: str) -> None:
         """A member says that it is now at `addr`."""
         ...
@@ -89,6 +96,7 @@ class Servicer(raft_pb2_grpc.RaftServicer):
     ) -> AsyncIterator[pb.RaftMessage]:
         try:
             sender = self._caller(context)
+            requests = _readable(requests)
             hello = await anext(requests, None)
             if hello is None or hello.WhichOneof("body") != "hello":
                 raise InvalidArgument("the first message of a stream is a Hello")
@@ -101,7 +109,7 @@ class Servicer(raft_pb2_grpc.RaftServicer):
 
     async def Install(self, requests: AsyncIterator[pb.RaftSnapshotPart], context: Context) -> pb.RaftSnapshotInstalled:
         try:
-            return await self._host.install(self._caller(context), requests)
+            return await self._host.install(self._caller(context), _readable(requests))
         except PyswarmError as error:
             await self._abort(context, error)
 
@@ -178,10 +186,19 @@ class Servicer(raft_pb2_grpc.RaftServicer):
     async def _read(self, sender: str, requests: AsyncIterator[pb.RaftMessage], stream: _Stream) -> None:
         try:
             async for wire in requests:
-                self._host.received(sender, codec.decode_message(wire))
+                await self._host.received(sender, codec.decode_message(wire), wire.ByteSize())
             stream.put(None)
         except PyswarmError as error:
             stream.put(error)
+
+
+async def _readable(messages: AsyncIterator[M]) -> AsyncIterator[M]:
+    """Raises InvalidArgument at bytes that are no message."""
+    try:
+        async for message in messages:
+            yield message
+    except DecodeError:
+        raise InvalidArgument("a message cannot be read; is another version of pyswarm running?") from None
 
 
 class _Removed(PermissionDenied):

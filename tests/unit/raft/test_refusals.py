@@ -1,5 +1,6 @@
 """Who and what a member lets in, over real connections; and how it ends when it has to."""
 
+import asyncio
 import errno
 import os
 from pathlib import Path
@@ -14,7 +15,7 @@ from identity.credentials import Credentials
 from identity.model import MANAGER_NAME
 from proto import raft_pb2 as pb
 from proto.raft_pb2_grpc import RaftStub
-from raft import MAX_COMMAND
+from raft import MAX_COMMAND, codec
 from raft.storage.errors import StorageFailed
 from tests.support.managers import Authority, Manager, cluster, until
 from tests.unit.raft.test_cluster import FAST, written
@@ -179,3 +180,33 @@ async def test_leadership_is_announced_when_it_changes(tmp_path: Path) -> None:
         await until(lambda: bool(seen) and seen[-1][0] not in ("", leader.id))
         unwatch()
         assert all(is_leader == (leader_id == other.id) for leader_id, is_leader in seen if is_leader)
+
+
+async def test_what_a_slow_member_has_not_taken_is_bounded(tmp_path: Path) -> None:
+    """Its engine takes nothing for a while: the sender is held up, rather than the memory filled."""
+    async with cluster(tmp_path, 1) as made:
+        (manager,) = made.managers
+        engine = manager.raft._engine
+        taking = engine._collect
+        engine._collect = list  # type: ignore[method-assign]
+        wire = pb.RaftMessage(term=1)
+        wire.append.entries.add(index=1, term=1, command=codec.encode_proposal(b"id", bytes(1 << 20))[1:])
+        sent = 0
+
+        async def flood() -> None:
+            nonlocal sent
+            async with made.authority.credentials(new_id()).channel(manager.addr, MANAGER_NAME) as channel:
+                call = RaftStub(channel).Exchange()
+                await call.write(hello(manager))
+                for sent in range(1, 151):  # noqa: B007 - watched from outside
+                    await call.write(wire)
+                await until(lambda: manager.raft._received > 150 << 20)
+
+        flooding = asyncio.create_task(flood())
+        await until(lambda: manager.raft._received > 32 << 20)
+        await asyncio.sleep(0.3)
+        assert manager.raft._received < 36 << 20
+        assert sent < 150
+        engine._collect = taking  # type: ignore[method-assign]
+        await flooding
+        await manager.propose(b"still well")

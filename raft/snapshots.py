@@ -18,6 +18,7 @@ from raft.engine.events import Event, Freeze, SendSnapshot, SnapshotArrived, Sna
 from raft.storage.snapshot import FILE, SnapshotWriter
 from raft.storage.state import State
 from raft.transport.links import Links
+from raft.transport.progress import noted
 from raft.transport.snapshots import receive_snapshot, send_snapshot
 
 log = logger("raft.snapshots")
@@ -86,6 +87,7 @@ class Snapshots:
         except PyswarmError as error:
             log.error("a snapshot cannot be sent", node=to.node_id, reason=error.message)
         else:
+            log.info("a snapshot was taken", node=to.node_id, index=snapshot.index)
             self._post(SnapshotSent(to.node_id, answer.term, answer.next_index))
             return
         await asyncio.sleep(_RETRY_AFTER)
@@ -98,7 +100,7 @@ class Snapshots:
         self._receiving = True
         path = self._state.folder / f"{FILE}.{next(self._numbers)}"
         try:
-            term = await receive_snapshot(parts, path, self._state.owner, self._state.keys.current)
+            term = await receive_snapshot(noted(parts, sender), path, self._state.owner, self._state.keys.current)
             loop = asyncio.get_running_loop()
             answer: asyncio.Future[pb.RaftSnapshotInstalled] = loop.create_future()
 

@@ -156,7 +156,7 @@ class Link:
             case InvalidArgument():
                 log.warning("a manager sent what cannot be read", node=self.peer.node_id, reason=cause.message)
             case _:
-                raise cause
+                log.error("a fault of ours in the stream to a manager", node=self.peer.node_id, exc_info=cause)
 
 
 def _size(message: Message) -> int:

@@ -1,6 +1,7 @@
 """Whole members over real gRPC, mutual TLS and disks."""
 
 import asyncio
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from core.errors import (
 )
 from core.ids import new_id
 from raft import Timing, wipe
+from raft.storage.snapshot import SnapshotWriter
 from tests.support.managers import Cluster, Manager, cluster, until
 
 FAST = Timing(
@@ -232,6 +234,34 @@ async def test_RFT_06_who_was_away_for_long_gets_a_snapshot_and_so_does_a_late_j
         await written(made, b"end")
         await everywhere(made.managers, b"end")
         assert all(manager.notebook.commands == leader.notebook.commands for manager in made.managers)
+
+
+async def test_a_snapshot_under_way_holds_up_no_heartbeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arrived, go_on = threading.Event(), threading.Event()
+    finish = SnapshotWriter.finish
+
+    def stuck(writer: SnapshotWriter) -> None:
+        arrived.set()
+        go_on.wait(30)
+        finish(writer)
+
+    async with cluster(tmp_path, 3, SMALL) as made:
+        leader = await made.leader()
+        away = next(manager for manager in made.managers if manager is not leader)
+        await away.kill()
+        for number in range(60):
+            await written(made, b"%d" % number, away)
+        await until(lambda: leader.raft._engine._state.journal.entries[0].idx > 20)
+        monkeypatch.setattr("raft.transport.snapshots.SnapshotWriter.finish", stuck)
+        await away.start()
+        await until(arrived.is_set)
+        heard = leader.raft._engine.guard.heard(away.id)
+        await until(lambda: leader.raft._engine.guard.heard(away.id) > heard + SMALL.silence)
+        assert away.leadership.leader_id == leader.id
+        assert all(member.reachable for member in leader.raft.members())
+        assert b"59" not in away.notebook.commands
+        go_on.set()
+        await everywhere([away], b"59")
 
 
 async def test_a_removed_manager_is_told_and_refused(tmp_path: Path) -> None:

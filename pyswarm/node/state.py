@@ -73,7 +73,7 @@ class StateDir:
             if entry.is_dir():
                 shutil.rmtree(entry)
             elif entry.name != "lock":
-                entry.unlink()
+                entry.unlink(missing_ok=True)  # the relay and the database clear up after themselves, meanwhile
         sync_folder(self.path)
 
     def wipe_raft(self) -> None:

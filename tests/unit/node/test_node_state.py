@@ -60,6 +60,15 @@ def test_wiping_leaves_only_the_lock(state: StateDir) -> None:
     assert state.load() is None
 
 
+def test_wiping_minds_nobody_who_clears_up_meanwhile(state: StateDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    (state.path / "relay.sock").touch()
+    listed = [*state.path.iterdir(), state.path / "gone"]
+    monkeypatch.setattr(Path, "iterdir", lambda _: iter(listed))
+    state.wipe()
+    monkeypatch.undo()
+    assert [entry.name for entry in state.path.iterdir()] == ["lock"]
+
+
 def test_a_manager_that_is_one_no_more_keeps_the_rest(state: StateDir) -> None:
     state.save(MEMBERSHIP)
     state.wipe_raft()

@@ -17,9 +17,7 @@ def web(cluster: Cluster) -> Cluster:
 def test_drain_moves_the_tasks_and_active_lets_new_ones_in(web: Cluster) -> None:
     node_id = web.nodes()["w1"]["ID"]
     web.pyswarm("m1", "node", "update", "--availability", "drain", "w1")
-    wait_for(
-        "w1 empty", patiently(lambda: node_id not in {task["NodeID"] for task in web.running("web")})
-    )
+    wait_for("w1 empty", patiently(lambda: node_id not in {task["NodeID"] for task in web.running("web")}))
     web.wait_running("web", 5)
     wait_for("no containers on w1", lambda: not web.containers("w1"))
     web.pyswarm("m1", "node", "update", "--availability", "active", "w1")

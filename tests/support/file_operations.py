@@ -16,27 +16,35 @@ class Died(BaseException):
 
 
 class Operations:
-    def __init__(self, last: int | None) -> None:
+    def __init__(self, last: int | None, error: OSError | None) -> None:
         self.done: list[str] = []
         self.inside = False
         self._last = last
+        self._error = error
 
-    def begin(self) -> None:
-        """A dead process does nothing more, whatever its handlers try."""
-        if len(self.done) == self._last:
-            raise Died
+    def begin(self, name: str) -> None:
+        if self._error is None and len(self.done) == self._last:
+            raise Died  # a dead process does nothing more, whatever its handlers try
+        if self._error is not None and len(self.done) + 1 == self._last:
+            self.done.append(name)
+            raise self._error
         self.inside = True
 
     def end(self, name: str) -> None:
         self.done.append(name)
-        if len(self.done) == self._last:
+        if self._error is None and len(self.done) == self._last:
             raise Died
 
 
 @contextmanager
-def counted(last: int | None = None, platter: Platter | None = None) -> Iterator[Operations]:
-    """Raises Died right after the operation number `last`. With `platter`, syncs are only noted there."""
-    operations = Operations(last)
+def counted(
+    last: int | None = None, platter: Platter | None = None, error: OSError | None = None
+) -> Iterator[Operations]:
+    """Raises Died right after the operation number `last`, or `error` in its place: then those after it work again.
+
+    With `platter`, syncs are only noted there.
+    """
+    operations = Operations(last, error)
 
     def watched(name: str) -> Any:
         sync = platter is not None and name in ("fsync", "fdatasync")
@@ -45,7 +53,7 @@ def counted(last: int | None = None, platter: Platter | None = None) -> Iterator
         def call(*args: Any, **named: Any) -> Any:
             if operations.inside:  # the record that is kept of an operation is none itself
                 return real(*args, **named)
-            operations.begin()
+            operations.begin(name)
             try:
                 result = real(*args, **named)
             finally:

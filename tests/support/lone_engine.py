@@ -27,7 +27,8 @@ class LoneEngine:
         self.notebook = Notebook()
         self.snapshots = 0
         self._applier = Applier(self.notebook)
-        self.engine = Engine(state, timing, self, Random(1))
+        self._now = 1000.0
+        self.engine = Engine(state, timing, self, Random(1), lambda: self._now)
         self.turn_until(lambda: self._leads)
 
     def turn_until(self, condition: Callable[[], bool]) -> None:
@@ -35,6 +36,7 @@ class LoneEngine:
             if condition():
                 return
             self.engine.step(block=False)
+            self._now += 0.01
         raise AssertionError("it never came")
 
     @property
@@ -77,11 +79,15 @@ class LoneEngine:
         self.snapshots += 1
         state, encode = self._applier.freeze(at)
         path = self.state.folder / f"snapshot.{self.snapshots}"
-        writer = SnapshotWriter(path, self.state.owner, self.state.keys.current, state)
-        for chunk in encode():
-            writer.write(chunk)
-        writer.finish()
-        self.engine.post(ev.SnapshotReady(at.entry.idx, path))
+        try:
+            writer = SnapshotWriter(path, self.state.owner, self.state.keys.current, state)
+            for chunk in encode():
+                writer.write(chunk)
+            writer.finish()
+        except OSError:
+            self.engine.post(ev.SnapshotReady(at.entry.idx, None))
+        else:
+            self.engine.post(ev.SnapshotReady(at.entry.idx, path))
 
 
 def load(folder: Path, cluster_id: str, node_id: str, unlock_key: bytes = b"") -> storage.State:

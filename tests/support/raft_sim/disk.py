@@ -18,6 +18,8 @@ class Disk:
         self.folder = folder
         self.crash_rate = self.error_rate = self.slow_rate = 0.0
         self.damage_next_snapshot = False
+        self.loses_power = False
+        """Whether each crash is one: else half of them are."""
         self.lag = 0.0
         """Seconds that the process has waited for its disk in this turn."""
         self._rng = rng
@@ -55,9 +57,13 @@ class Disk:
         self._power = False
         raise Crash
 
-    def power_on(self) -> None:
-        """What was written but not synced is there, or a part of it, or nothing, or zeros in its place."""
+    def start(self) -> None:
+        """After the process ended: by itself, and all that was written is there, synced or not; or with the power, and
+        what was not synced is there, or a part of it, or nothing, or zeros in its place.
+        """
         self._power, self.lag = True, 0.0
+        if not self.loses_power and self._rng.random() < 0.5:
+            return
         for path in sorted(self.folder.glob("*.wal")):
             status = path.stat()
             synced = self._synced.get(status.st_ino, status.st_size)

@@ -11,7 +11,7 @@ KINDS = (
     *("crash", "crash all", "crash in sync", "crash in compaction", "torn", "shutdown"),
     *("disk error", "disk full", "slow disk", "stopped by its disk"),
     *("cut", "cut one way", "cut unnoticed", "isolate", "lost", "doubled", "reordered"),
-    *("pause", "busy loop", "clock jump", "add", "remove", "transfer"),
+    *("pause", "busy loop", "clock jump", "add", "remove", "transfer", "key rotation"),
     *("snapshot", "restored", "snapshot repeated", "snapshot cut short"),
     *("read", "read refused", "write refused", "retried in doubt", "repeated after the answer"),
     *("small batches", "large batches"),
@@ -19,7 +19,7 @@ KINDS = (
 MOST_MEMBERS = 7
 _CHOICES = (
     *("power", "power", "power", "disk", "disk", "link", "isolate", "heal", "heal", "heal"),
-    *("pause", "loop", "clock", "network", "network", "member", "member", "lead"),
+    *("pause", "loop", "clock", "network", "network", "member", "member", "lead", "key"),
 )
 
 
@@ -51,6 +51,9 @@ def disturb(world: World) -> None:
             world.loss = rng.choice([0, 0, 0.02, 0.2])
             world.doubling = rng.choice([0, 0.1, 0.5])
             world.delay = rng.choice([0.002, 0.02, 0.3])
+        case "key" if member.running:
+            world.count("key rotation")
+            _ask(member, member.node.rotate_key())
         case "member":
             _change_members(world, leader)
         case "lead" if leader is not None:

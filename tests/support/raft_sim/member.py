@@ -11,7 +11,7 @@ from core.ids import base36
 from proto import raft_pb2 as pb
 from raft import codec
 from raft.consensus import RaftNode
-from raft.engine.events import HandOver, ProposeChange
+from raft.engine.events import HandOver, ProposeChange, Received
 from raft.membership import Change, Peer
 from raft.messages import Message
 from raft.storage import state as storage
@@ -62,7 +62,7 @@ class Member:
     def start(self) -> None:
         self.life += 1
         self.frozen_until = 0.0
-        self.disk.power_on()
+        self.disk.start()
         self.snapshots.clear()
         self.clock_offset = self.world.rng.uniform(0, 1e5)
         self.machine = Lists(self.world.truth.applied, self.world.count)
@@ -137,7 +137,7 @@ class Member:
         self.world.carry(self.id, receiver, codec.encode_message(message))
 
     def deliver(self, sender: str, wire: pb.RaftMessage) -> None:
-        self.node.received(sender, codec.decode_message(wire))
+        self.thread.post(Received(sender, codec.decode_message(wire)))
 
     def look(self) -> None:
         self.links.look()

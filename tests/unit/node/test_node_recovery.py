@@ -5,8 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from core.clock import WallClock
 from core.errors import FailedPrecondition, InvalidArgument
 from core.model import ContainerSpec, Role, ServiceSpec, TaskSpec
+from identity.files import load_credentials, save
+from identity.keys import new_key_and_csr
+from identity.model import PemBundle
+from identity.root import HOUR, issue
 from manager import recovery
 from manager.backup import sealed
 from pyswarm.engineapi.ports import AlreadyInSwarm, InitRequest, JoinRequest, NotManager, RestoreRequest
@@ -205,3 +210,27 @@ async def test_a_crash_before_the_last_step_of_a_restore_is_no_restore(nodes: li
     assert two.api.status().state == "inactive"
     await two.join_as_manager(one)
     assert two.reachable == 2
+
+
+async def test_CA_09_a_forced_new_cluster_renews_its_expired_certificate(nodes: list[LocalNode]) -> None:
+    await found(nodes, 2)
+    survivor, lost, _ = nodes
+    manager = survivor.api.manager
+    assert manager is not None
+    assert manager.store.cluster is not None
+    root, folder = manager.store.cluster.root_ca, survivor.folder / "certificates"
+    await lost.stop()
+    await survivor.stop()
+    before = load_credentials(folder)
+    assert before is not None
+    key, csr = new_key_and_csr()
+    two_days_ago = WallClock().now() - 48 * HOUR
+    save(folder, PemBundle(key, issue(root.cert, root.key, csr, before.identity, two_days_ago, HOUR), root.cert))
+    survivor.start()
+    await survivor.api.resume()
+    await survivor.init(force_new_cluster=True)
+    await eventually("its agent has a session", lambda: survivor.api.connected)
+    after = load_credentials(folder)
+    assert after is not None
+    assert after.expires_at > WallClock().now()
+    assert await services(survivor) == ["web"]

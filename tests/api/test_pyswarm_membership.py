@@ -153,3 +153,17 @@ async def test_without_a_quorum_node_ls_and_info_say_what_to_do(pyswarm, node):
     assert "1 of 3 managers can be reached and 2 are needed" in listed.stderr
     assert "`pyswarm init --force-new-cluster`" in listed.stderr
     assert " Error: the cluster has lost its quorum: 1 of 3 managers can be reached" in shown.stdout
+
+
+async def test_docker_itself_warns_and_forces_a_new_cluster(docker, node):
+    await docker("swarm", "init")
+    await node.cluster.add_node("other", Role.MANAGER)
+    assert "two managers tolerate no failure" in (await docker.run("info")).stderr
+    node.cluster.error = NoQuorum(1, 2)
+    shown, listed = await docker.run("info"), await docker.run("node", "ls")
+    assert "Error: the cluster has lost its quorum: 1 of 2 managers can be reached" in shown.stdout
+    assert "`pyswarm init --force-new-cluster`" in listed.stderr
+    node.cluster.error = None
+    forced = await docker("swarm", "init", "--force-new-cluster")
+    assert forced.lines[0] == f"Swarm initialized: current node ({node.local.node_id}) is now a manager."
+    assert node.asked[-1].force_new_cluster

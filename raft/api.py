@@ -112,6 +112,11 @@ class Consensus(Protocol):
         """
         ...
 
+    @property
+    def has_quorum(self) -> bool:
+        """Whether enough managers can be reached, as far as this member knows just now."""
+        ...
+
     def no_leader(self) -> PyswarmError:
         """Why nobody leads as far as this member knows: NoQuorum if it cannot reach enough others, or NotLeader."""
         ...

@@ -160,6 +160,10 @@ class RaftNode:
             raise self._standing.no_answer()
         await self._proposals.confirm_read()
 
+    @property
+    def has_quorum(self) -> bool:
+        return self._standing.has_quorum()
+
     def no_leader(self) -> PyswarmError:
         return self._standing.failure or self._standing.no_leader()
 

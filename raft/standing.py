@@ -77,6 +77,12 @@ class Standing:
     def reachable(self, node_id: str) -> bool:
         return self.linked(node_id) and node_id not in self.status.silent
 
+    def has_quorum(self) -> bool:
+        """Streams that broke a moment ago say nothing about those that still answer a leader."""
+        if self.status.is_leader:
+            return not self.is_silent()
+        return self.count_reachable() >= self.configuration.quorum()
+
     def count_reachable(self) -> int:
         return sum(map(self.reachable, self.configuration.voters))
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TypeVar
 
 import grpc
@@ -21,6 +21,8 @@ SETTLE = 3.0
 """Seconds for which a call that found no leader waits for one, before it tries a last time."""
 GATHER = 1.5
 """Seconds for which it waits if not even a quorum of managers can be reached."""
+_LOOK = 0.1
+"""Seconds after which it looks again whether one can."""
 _NOT_YET = 0.05
 _GRACE = 5.0
 """Seconds that calls on a channel have left once there is a new one."""
@@ -131,24 +133,29 @@ class RoutedControl:
             try:
                 return await call()
             except again_after as error:
-                deadline = begun + (GATHER if isinstance(error, NoQuorum) else SETTLE)
-                if asyncio.get_running_loop().time() >= deadline or (asked.is_leader and isinstance(error, NoQuorum)):
+                hopeless = asked.is_leader and not self._consensus.has_quorum
+                if hopeless or self._time_left(begun) <= 0:
                     raise
                 if isinstance(error, NotLeader) and error.leader and error.leader == asked.leader_addr:
                     # It has been chosen, and has its log to apply before it answers.
                     await asyncio.sleep(_NOT_YET)
                 else:
-                    await self._settled(asked, deadline)
+                    await self._settled(asked, begun)
 
-    async def _settled(self, asked: Leadership, deadline: float) -> None:
+    async def _settled(self, asked: Leadership, begun: float) -> None:
         """Until somebody leads in another term than the one that was asked in, but not for ever."""
-        try:
-            async with asyncio.timeout_at(deadline):
-                while self._consensus.leadership == asked or not self._consensus.leadership.leader_id:
-                    self._changed.clear()
+        while self._consensus.leadership == asked or not self._consensus.leadership.leader_id:
+            left = self._time_left(begun)
+            if left <= 0:
+                return
+            self._changed.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(left, _LOOK)):
                     await self._changed.wait()
-        except TimeoutError:
-            return
+
+    def _time_left(self, begun: float) -> float:
+        patience = SETTLE if self._consensus.has_quorum else GATHER
+        return begun + patience - asyncio.get_running_loop().time()
 
     def _leader(self) -> LeaderApi:
         """Raises NotLeader or NoQuorum if nobody is known to lead."""

@@ -31,6 +31,10 @@ class LoneConsensus:
 
     async def read_barrier(self) -> None: ...
 
+    @property
+    def has_quorum(self) -> bool:
+        return True
+
     def no_leader(self) -> NotLeader:
         return NotLeader()
 

@@ -47,6 +47,13 @@ def test_a_silent_member_counts_as_unreachable_though_its_stream_stands() -> Non
     assert made.count_reachable() == 4
 
 
+def test_whether_there_is_a_quorum() -> None:
+    assert leading("a").has_quorum()
+    assert not leading("abcde", silent="cde").has_quorum()
+    assert standing(Status(5, "", False, 0), "abc").has_quorum()
+    assert not standing(Status(5, "b", False, 0), "ab").has_quorum()
+
+
 def test_a_follower_names_the_leader_or_says_that_there_is_none() -> None:
     assert "ask b:2377" in refusal(standing(Status(5, "b", False, 0), "abc")).message
     error = refusal(standing(Status(5, "", False, 0), "abc"))

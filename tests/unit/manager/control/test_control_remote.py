@@ -38,6 +38,7 @@ class Follower:
     leadership: Leadership = field(default_factory=Leadership)
     absence: Unavailable = field(default_factory=NotLeader)
     """Why there is no leader, when there is none."""
+    has_quorum: bool = True
     _watchers: list[Callable[[Leadership], None]] = field(default_factory=list)
 
     def no_leader(self) -> Unavailable:
@@ -286,9 +287,41 @@ async def test_without_a_quorum_a_call_is_refused_with_how_many_can_be_reached(
 
     monkeypatch.setattr(cluster.local.control, "_read_barrier", barrier)
     cluster.follower.absence = NoQuorum(2, 5)
+    cluster.follower.has_quorum = False
     cluster.follower.follow("", "")
     with pytest.raises(NoQuorum, match="2 of 5 managers can be reached and 3 are needed"):
         await getattr(cluster.control, call)({} if call.startswith("list") else "web")
+
+
+async def test_a_quorum_that_is_lost_while_a_call_waits_ends_the_wait(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(routed, "SETTLE", 1e9)
+    monkeypatch.setattr(routed, "GATHER", 0.05)
+    cluster.follower.follow("", "")
+    removing = asyncio.create_task(cluster.control.remove_service("web"))
+    await asyncio.sleep(0.2)
+    assert not removing.done()
+    cluster.follower.absence, cluster.follower.has_quorum = NoQuorum(2, 5), False
+    with pytest.raises(NoQuorum):
+        await removing
+
+
+async def test_a_creation_of_unknown_outcome_is_not_made_again_without_a_quorum(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(routed, "GATHER", 1e9)
+
+    async def unknown(command: bytes, request_id: bytes) -> int:
+        cluster.follower.has_quorum = False
+        raise UnknownOutcome
+
+    cluster.local.manager.consensus.leadership = Leadership(is_leader=True)
+    await cluster.local.manager.found()
+    cluster.local.manager.consensus.propose = unknown  # type: ignore[method-assign]
+    cluster.follower.follow(cluster.credentials.identity.node_id, "", is_leader=True)
+    with pytest.raises(UnknownOutcome):
+        await cluster.control.create_service(make_spec(), b"1")
 
 
 async def test_a_leader_without_a_quorum_refuses_at_once(cluster: Cluster, monkeypatch: pytest.MonkeyPatch):
@@ -301,6 +334,7 @@ async def test_a_leader_without_a_quorum_refuses_at_once(cluster: Cluster, monke
     await cluster.local.manager.found()
     await cluster.local.create("web")
     cluster.local.manager.consensus.propose = no_quorum  # type: ignore[method-assign]
+    cluster.follower.has_quorum = False
     cluster.follower.follow(cluster.credentials.identity.node_id, "", is_leader=True)
     with pytest.raises(NoQuorum):
         await cluster.control.remove_service("web")

@@ -6,7 +6,7 @@ import pytest
 
 from core.clock import MILLISECOND, SECOND
 from raft.api import Timing
-from tests.support.raft_world import Member, World, simulated
+from tests.support.raft_sim.world import simulated
 
 SLOW = Timing(
     heartbeat=250 * MILLISECOND,
@@ -17,38 +17,24 @@ SLOW = Timing(
 """As managers have it."""
 
 
-def leader_of(world: World) -> Member:
-    world.run_until(lambda: world.leader() is not None, 10, "a leader")
-    leader = world.leader()
-    assert leader is not None
-    return leader
-
-
-def end_process(world: World, member: Member) -> None:
-    """Its kernel resets its streams."""
-    member.crash()
-    for other in world.members.values():
-        if other is not member:
-            world.partition(member.id, other.id, both=True)
-
-
 @pytest.mark.parametrize("size", [3, 5])
 @pytest.mark.parametrize("seed", range(10))
 def test_RFT_01_a_leader_whose_process_ends_is_replaced_right_after_its_lease(
     seed: int, size: int, tmp_path: Path
 ) -> None:
-    with simulated(seed, tmp_path, size, SLOW) as world:
-        leader = leader_of(world)
+    with simulated(seed, tmp_path, size, timing=SLOW) as world:
+        leader = world.await_leader()
         world.run(world.rng.uniform(1, 2))
-        end_process(world, leader)
+        leader.crash()
+        world.notice()
         world.run_until(lambda: world.leader() is not None, 0.95, "another leader, before the usual time is up")
 
 
 def test_a_leader_whose_host_falls_silent_is_given_the_usual_time(tmp_path: Path) -> None:
-    with simulated(1, tmp_path, 3, SLOW) as world:
-        leader = leader_of(world)
+    with simulated(1, tmp_path, 3, timing=SLOW) as world:
+        leader = world.await_leader()
         world.run(1)
-        leader.paused_until = world.now + 100
+        leader.freeze(100)
         world.run(0.85)
         assert all(member.status.leader == leader.id for member in world.members.values())
         world.run_until(lambda: world.leader() not in (None, leader), 4, "another leader")
@@ -56,33 +42,37 @@ def test_a_leader_whose_host_falls_silent_is_given_the_usual_time(tmp_path: Path
 
 @pytest.mark.parametrize("both", [True, False])
 def test_L1_a_broken_stream_between_two_members_changes_no_leader(both: bool, tmp_path: Path) -> None:
-    with simulated(2, tmp_path, 3, SLOW) as world:
-        leader = leader_of(world)
+    with simulated(2, tmp_path, 3, timing=SLOW) as world:
+        leader = world.await_leader()
         term = leader.status.term
         cut_off, other = (member for member in world.members.values() if member is not leader)
         for _ in range(5):
             world.partition(leader.id, cut_off.id, both)
+            world.notice()
             world.run(4)
             assert cut_off.status.leader == ""
             assert other.status.leader == leader.id
             world.heal()
+            world.notice()
             world.run(1)
-        last = world.propose(leader)
+        leader.propose(1)
         world.run(1)
-        assert all(last in member.notebook.commands for member in world.members.values())
-        assert (leader_of(world), leader.status.term) == (leader, term)
+        assert all(member.values == [1] for member in world.members.values())
+        assert (world.await_leader(), leader.status.term) == (leader, term)
 
 
 def test_L1_streams_that_break_for_a_moment_change_no_leader(tmp_path: Path) -> None:
     """As when certificates are renewed."""
-    with simulated(3, tmp_path, 5, SLOW) as world:
-        leader = leader_of(world)
+    with simulated(3, tmp_path, 5, timing=SLOW) as world:
+        leader = world.await_leader()
         term = leader.status.term
         for _ in range(20):
             for other in world.members.values():
                 if other is not leader:
                     world.partition(leader.id, other.id, both=True)
+            world.notice()
             world.run(0.2)
             world.heal()
+            world.notice()
             world.run(0.5)
-        assert (leader_of(world), leader.status.term) == (leader, term)
+        assert (world.await_leader(), leader.status.term) == (leader, term)

@@ -4,7 +4,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.raft_world import simulated
+from core.errors import PyswarmError
+from tests.support.raft_sim.member import Member
+from tests.support.raft_sim.world import World, simulated
+
+
+def read(world: World, member: Member) -> None:
+    """Counted if it is answered."""
+    acknowledged = list(world.acked)
+
+    async def asking() -> None:
+        try:
+            values = await member.read(0)
+        except PyswarmError:
+            return
+        assert set(acknowledged) <= set(values), f"a read at {member.id} misses what was acknowledged before it began"
+        world.count("read")
+
+    world.loop.spawn(asking())
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -14,10 +31,10 @@ def test_reads_on_any_member_see_what_was_acknowledged_before(seed: int, tmp_pat
         for turn in range(120):
             leader = world.leader()
             if leader is not None:
-                world.propose(leader)
+                leader.propose(turn)
             world.run(world.rng.uniform(0, 0.05))
             for member in world.rng.sample(members, 2):
-                world.read(member)
+                read(world, member)
             if turn % 20 == 10:
                 world.loss = world.rng.choice([0.0, 0.2])
                 isolated = world.rng.choice(members)
@@ -31,36 +48,33 @@ def test_reads_on_any_member_see_what_was_acknowledged_before(seed: int, tmp_pat
 
 def test_a_follower_reads_without_waiting_for_a_heartbeat(tmp_path: Path) -> None:
     with simulated(1, tmp_path, 3) as world:
-        leader = world.leader()
-        assert leader is not None
+        leader = world.await_leader()
         follower = next(member for member in world.members.values() if member is not leader)
-        world.propose(leader)
-        world.run_until(lambda: len(world.acked) == 1, 1, "a write")
-        world.read(follower)
-        world.run(0.03)
+        leader.propose(1)
+        world.run_until(lambda: world.acked == [1], 1, "a write")
+        read(world, follower)
+        world.run(0.04)
         assert world.faults["read"] == 1
 
 
 def test_a_leader_that_was_replaced_unknowingly_answers_no_read(tmp_path: Path) -> None:
     with simulated(2, tmp_path, 5) as world:
-        old = world.leader()
-        assert old is not None
+        old = world.await_leader()
         near, *far = (member for member in world.members.values() if member is not old)
         for member in far:
             for each in (old, near):
-                world.partition(each.id, member.id, both=True)
+                world.partition(each.id, member.id, both=True, noticed=False)
         world.run_until(lambda: world.leader() not in (None, old), 3, "another leader")
-        new = world.leader()
-        assert new is not None
-        world.propose(new)
-        world.run_until(lambda: len(world.acked) == 1, 1, "a write the old leader does not know of")
+        new = world.await_leader()
+        new.propose(1)
+        world.run_until(lambda: world.acked == [1], 1, "a write the old leader does not know of")
         assert old.status.is_leader
-        world.read(near)
-        world.read(old)
+        read(world, near)
+        read(world, old)
         world.run(5)
         assert world.faults["read"] == 0
         world.heal()
         world.run(5)
-        world.read(near)
+        read(world, near)
         world.run(1)
         assert world.faults["read"] == 1

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from core.clock import SECOND
-from tests.sim.raft.test_lost_leader import SLOW, leader_of
-from tests.support.raft_world import Member, World, simulated
+from tests.sim.raft.test_lost_leader import SLOW
+from tests.support.raft_sim.member import Member
+from tests.support.raft_sim.world import World, simulated
 
 REFUSED_WITHIN = 2.0
 """Seconds, from the loss of the quorum."""
@@ -15,13 +16,14 @@ REFUSED_WITHIN = 2.0
 def drop_everything(world: World, member: Member) -> None:
     """No kernel says that a stream broke."""
     for other in world.members:
-        world.cut |= {(member.id, other), (other, member.id)}
+        if other != member.id:
+            world.partition(member.id, other, both=True, noticed=False)
 
 
 @pytest.mark.parametrize("size", [3, 5])
 def test_a_lost_quorum_is_known_within_two_seconds_and_before_the_leader_steps_down(size: int, tmp_path: Path) -> None:
-    with simulated(size, tmp_path, size, SLOW) as world:
-        leader = leader_of(world)
+    with simulated(size, tmp_path, size, timing=SLOW) as world:
+        leader = world.await_leader()
         world.run(world.rng.uniform(1, 2))
         assert leader.status.silent == frozenset()
         drop_everything(world, leader)
@@ -32,10 +34,10 @@ def test_a_lost_quorum_is_known_within_two_seconds_and_before_the_leader_steps_d
 
 
 def test_one_that_does_not_answer_is_known_and_one_that_answers_again_too(tmp_path: Path) -> None:
-    with simulated(1, tmp_path, 3, SLOW) as world:
-        leader = leader_of(world)
+    with simulated(1, tmp_path, 3, timing=SLOW) as world:
+        leader = world.await_leader()
         away = next(member for member in world.members.values() if member is not leader)
         drop_everything(world, away)
         world.run_until(lambda: leader.status.silent == {away.id}, REFUSED_WITHIN, "it is known")
-        world.cut.clear()
+        world.heal()
         world.run_until(lambda: not leader.status.silent, 1, "it is reachable again")

@@ -11,7 +11,7 @@ from core.ids import base36
 from proto import raft_pb2 as pb
 from raft import codec
 from raft.consensus import RaftNode
-from raft.engine.events import HandOver, ProposeChange, Received
+from raft.engine.events import HandOver, ProposeChange, Received, Status
 from raft.membership import Change, Peer
 from raft.messages import Message
 from raft.storage import state as storage
@@ -164,6 +164,10 @@ class Member:
     @property
     def leads(self) -> bool:
         return self.running and self.thread.engine._core._isLeader()
+
+    @property
+    def status(self) -> Status:
+        return self.node._standing.status
 
     @property
     def term(self) -> int:

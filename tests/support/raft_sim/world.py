@@ -128,6 +128,18 @@ class World:
         leaders = [member for member in self.members.values() if member.running and member.node.leadership.is_leader]
         return max(leaders, key=lambda member: member.node.leadership.term, default=None)
 
+    def await_leader(self) -> Member:
+        self.run_until(lambda: self.leader() is not None, 10, "a leader")
+        leader = self.leader()
+        assert leader is not None
+        return leader
+
+    def notice(self) -> None:
+        """All see at once whom they can reach, as when kernels reset their streams."""
+        for member in self.members.values():
+            if member.running:
+                member.look()
+
     def watch(self, member: Member) -> None:
         """From now on it looks now and then whom it can reach."""
         if member.running and member.frozen_until <= self.loop.now:

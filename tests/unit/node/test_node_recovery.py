@@ -16,7 +16,7 @@ from manager import recovery
 from manager.backup import sealed
 from pyswarm.engineapi.ports import AlreadyInSwarm, InitRequest, JoinRequest, NotManager, RestoreRequest
 from pyswarm.node import recovery as local_recovery
-from pyswarm.node.state import NODE_FILE
+from pyswarm.node.state import NODE_FILE, StateDir
 from tests.support.local_nodes import LocalNode, local_nodes
 from tests.support.waiting import eventually
 
@@ -128,6 +128,29 @@ async def test_a_log_that_cannot_be_used_leaves_the_manager_what_it_was(
             await one.init(force_new_cluster=True)
     await eventually("it goes on", lambda: one.api.manager is not None and one.api.manager.is_leader)
     assert await services(one) == ["web"]
+
+
+async def test_a_crash_between_the_log_and_the_node_leaves_a_manager_that_goes_on_alone(
+    nodes: list[LocalNode], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await found(nodes, 2)
+    survivor, lost, _ = nodes
+    await lost.stop()
+    await eventually("the other gone", lambda: survivor.reachable == 1)
+
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(StateDir, "save", crash)
+        with pytest.raises(KeyboardInterrupt):
+            await survivor.init(force_new_cluster=True)
+    await survivor.stop()
+    survivor.start()
+    await survivor.api.resume()
+    await eventually("it leads", lambda: survivor.api.manager is not None and survivor.api.manager.is_leader)
+    assert [node.id for node in await survivor.api.control().list_nodes({})] == [survivor.api.status().node_id]
+    assert await services(survivor) == ["web"]
 
 
 async def test_an_address_that_cannot_be_changes_nothing(nodes: list[LocalNode]) -> None:

@@ -16,6 +16,10 @@ class Entry(NamedTuple):
     idx: int
     term: int
 
+    def __repr__(self) -> str:
+        """Without the command: it may hold keys and tokens."""
+        return f"Entry({len(self.command)} bytes, idx={self.idx}, term={self.term})"
+
 
 FIRST = Entry(NOOP, 1, 0)
 """Every log begins with it."""

@@ -1,7 +1,7 @@
 """What goes into the engine's thread and what comes out of it. Plain values: each side keeps its own."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -34,7 +34,7 @@ class Disconnected:
 @dataclass(frozen=True, slots=True)
 class Propose:
     request_id: bytes
-    command: bytes
+    command: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class Refused:
 class Committed:
     index: int
     request_id: bytes
-    body: bytes | Change
+    body: bytes | Change = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from tests.support.raft_sim.broken import OF_THE_FUZZ, RULES, Patch, without
 from tests.support.raft_sim.demonstrated import DEMONSTRATED, Scenario
 from tests.support.raft_sim.fuzz import run_seed
 from tests.support.raft_sim.member import Member
+from tests.support.raft_sim.simulated import simulated
 from tests.support.raft_sim.stage import Stage
 from tests.support.raft_sim.stock import StockMember
 from tests.support.raft_sim.truth import Violation
 from tests.support.raft_sim.undemonstrated import OTHERS
-from tests.support.raft_sim.world import simulated
 
 SCENARIOS = DEMONSTRATED | OTHERS
 SEED = 1

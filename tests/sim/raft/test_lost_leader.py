@@ -6,7 +6,7 @@ import pytest
 
 from core.clock import MILLISECOND, SECOND
 from raft.api import Timing
-from tests.support.raft_sim.world import simulated
+from tests.support.raft_sim.simulated import simulated
 
 SLOW = Timing(
     heartbeat=250 * MILLISECOND,

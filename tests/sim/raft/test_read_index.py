@@ -6,7 +6,8 @@ import pytest
 
 from core.errors import PyswarmError
 from tests.support.raft_sim.member import Member
-from tests.support.raft_sim.world import World, simulated
+from tests.support.raft_sim.simulated import simulated
+from tests.support.raft_sim.world import World
 
 
 def read(world: World, member: Member) -> None:

@@ -7,7 +7,8 @@ import pytest
 from core.clock import SECOND
 from tests.sim.raft.test_lost_leader import SLOW
 from tests.support.raft_sim.member import Member
-from tests.support.raft_sim.world import World, simulated
+from tests.support.raft_sim.simulated import simulated
+from tests.support.raft_sim.world import World
 
 REFUSED_WITHIN = 2.0
 """Seconds, from the loss of the quorum."""

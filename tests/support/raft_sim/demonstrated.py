@@ -6,9 +6,9 @@ Each raises Violation where the harm is done.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tests.support.raft_sim.simulated import LARGE_BATCH
 from tests.support.raft_sim.stage import Stage
 from tests.support.raft_sim.truth import Violation
-from tests.support.raft_sim.world import LARGE_BATCH
 
 Scenario = Callable[[Stage], None]
 

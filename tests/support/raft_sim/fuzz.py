@@ -8,7 +8,8 @@ from tests.support.linearizability import Operation
 from tests.support.raft_sim.clients import KEYS, Clients
 from tests.support.raft_sim.faults import disturb, mend
 from tests.support.raft_sim.machine import append
-from tests.support.raft_sim.world import LARGE_BATCH, SMALL_BATCH, World, simulated
+from tests.support.raft_sim.simulated import LARGE_BATCH, SMALL_BATCH, simulated
+from tests.support.raft_sim.world import World
 
 LEAST_EVENTS = 2000
 ENOUGH_SEEDS = 30

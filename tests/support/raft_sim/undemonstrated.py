@@ -6,9 +6,9 @@ Each raises Violation where the harm is done.
 from raft.messages import Append
 from raft.storage.errors import DamagedState
 from tests.support.raft_sim.demonstrated import Part, Scenario
+from tests.support.raft_sim.simulated import SMALL_BATCH
 from tests.support.raft_sim.stage import Stage
 from tests.support.raft_sim.truth import Violation
-from tests.support.raft_sim.world import SMALL_BATCH
 
 
 def S5_a_crash_while_a_leaders_snapshot_is_put_in_use_loses_nothing(stage: Stage) -> None:

@@ -4,31 +4,17 @@ disks that forget what was not synced. All but threads, sockets and gRPC is the 
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from types import SimpleNamespace
 from typing import Any
-from unittest import mock
 
 from core.clock import MILLISECOND, SECOND
 from core.errors import PyswarmError
 from raft.api import Timing
-from raft.engine import core as core_module
-from raft.engine import engine as engine_module
 from tests.support.raft_sim.loop import SimulatedLoop
 from tests.support.raft_sim.member import Member
-from tests.support.raft_sim.seams import (
-    RUNNING,
-    SimulatedLinks,
-    SimulatedMailbox,
-    SimulatedServicer,
-    SimulatedThread,
-    send_snapshot,
-)
-from tests.support.raft_sim.stock import UNHOOKED, StockMember
+from tests.support.raft_sim.seams import RUNNING
 from tests.support.raft_sim.truth import Truth
 
 TIMING = Timing(
@@ -38,8 +24,6 @@ TIMING = Timing(
     snapshot_bytes=50_000,
     keep_entries=5,
 )
-SMALL_BATCH = 300
-LARGE_BATCH = core_module._BATCH_BYTES
 _LOOK_SECONDS = 0.4
 
 
@@ -188,68 +172,3 @@ class World:
 
     def request_id(self) -> bytes:
         return b"request %d" % next(self._requests)
-
-
-@dataclass
-class _Wrapped:
-    """The engine's `install_file`, after which the power may fail."""
-
-    world: World
-    install: Callable[[Path, Path], None]
-
-    def __call__(self, temporary: Path, path: Path) -> None:
-        self.install(temporary, path)
-        RUNNING.get().disk.installed(path)
-        if self.world.rng.random() < self.world.crash_in_compaction:
-            RUNNING.get().disk.cut_power("crash in compaction")
-
-
-@contextmanager
-def simulated(
-    seed: int,
-    folder: Path,
-    size: int,
-    batch: int = LARGE_BATCH,
-    timing: Timing = TIMING,
-    kind: type[Member] | type[StockMember] = Member,
-) -> Iterator[World]:
-    """A world of `size` members that have joined; time, chance, threads and network are the world's while it lasts."""
-    world = World(seed, folder, timing)
-    dice = SimpleNamespace(randbits=world.rng.getrandbits, token_bytes=world.rng.randbytes, random=world.rng.random)
-    with (
-        world.loop.running(),
-        mock.patch.multiple("pysyncobj.syncobj", monotonicTime=world.clock, random=dice, **UNHOOKED),
-        mock.patch.multiple(
-            "raft.consensus",
-            EngineThread=SimulatedThread,
-            Mailbox=SimulatedMailbox,
-            Links=SimulatedLinks,
-            Servicer=SimulatedServicer,
-            Random=lambda: Random(world.rng.random()),
-        ),
-        mock.patch("raft.engine.core._BATCH_BYTES", batch),
-        mock.patch("raft.snapshots.send_snapshot", send_snapshot),
-        mock.patch("raft.members.probe", _answers),
-        mock.patch("raft.thread.monotonic", world.clock),
-        mock.patch("raft.engine.engine.install_file", _Wrapped(world, engine_module.install_file)),
-        mock.patch("raft.proposals.secrets", dice),
-        mock.patch("raft.storage.loader.secrets", dice),
-        mock.patch("os.fsync", _synced),
-        mock.patch("time.time", world.wall_clock),
-        mock.patch("time.time_ns", world.wall_clock_ns),
-    ):
-        try:
-            kind.found(world, size)
-            yield world
-        finally:
-            for member in world.members.values():
-                member.crash()
-            world.loop.run(0)
-
-
-def _synced(_: int) -> None:
-    """Of snapshots and folders: at once. The journal's syncs are the disk's."""
-
-
-async def _answers(*_: object) -> None:
-    """Whoever asks to join can be dialled back."""

@@ -165,7 +165,8 @@ class RaftNode:
         return self._standing.has_quorum()
 
     def no_leader(self) -> PyswarmError:
-        return self._standing.failure or self._standing.no_leader()
+        standing = self._standing
+        return standing.failure or (standing.no_leader() if standing.has_quorum() else standing.no_quorum())
 
     def watch_leadership(self, callback: Callable[[Leadership], None]) -> Callable[[], None]:
         self._watchers.append(callback)

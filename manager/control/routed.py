@@ -135,6 +135,8 @@ class RoutedControl:
             except again_after as error:
                 hopeless = asked.is_leader and not self._consensus.has_quorum
                 if hopeless or self._time_left(begun) <= 0:
+                    if isinstance(error, Unavailable) and not self._consensus.has_quorum:
+                        raise self._consensus.no_leader() from None  # which says more
                     raise
                 if isinstance(error, NotLeader) and error.leader and error.leader == asked.leader_addr:
                     # It has been chosen, and has its log to apply before it answers.

@@ -315,6 +315,24 @@ async def test_a_stopped_leader_hands_over_and_writes_go_on(tmp_path: Path) -> N
         await written(made, b"after", first)
 
 
+async def test_a_leader_whose_loop_was_blocked_hands_over_and_a_lone_one_goes_on(tmp_path: Path) -> None:
+    async with cluster(tmp_path, 3, FAST) as made:
+        first = await made.leader()
+        term = first.leadership.term
+        stuck = first.raft._mailbox.stuck
+        assert stuck is not None
+        stuck()
+        second = await made.leader(first)
+        assert second.leadership.term == term + 1
+        await written(made, b"after", first)
+    async with cluster(tmp_path / "lone", 1, FAST) as made:
+        (lone,) = made.managers
+        stuck = lone.raft._mailbox.stuck
+        assert stuck is not None
+        stuck()
+        await lone.propose(b"on it goes")
+
+
 async def test_a_retry_with_the_same_request_id_is_applied_once(tmp_path: Path) -> None:
     async with cluster(tmp_path, 3, FAST) as made:
         first = await made.leader()

@@ -324,6 +324,16 @@ async def test_a_creation_of_unknown_outcome_is_not_made_again_without_a_quorum(
         await cluster.control.create_service(make_spec(), b"1")
 
 
+async def test_a_leader_that_cannot_be_reached_is_not_named_when_the_quorum_is_gone_too(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(routed, "GATHER", 0.05)
+    await cluster.leaders[0].stop()
+    cluster.follower.absence, cluster.follower.has_quorum = NoQuorum(1, 3), False
+    with pytest.raises(NoQuorum):
+        await cluster.control.remove_service("web")
+
+
 async def test_a_leader_without_a_quorum_refuses_at_once(cluster: Cluster, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(routed, "GATHER", 1e9)
 
@@ -334,7 +344,7 @@ async def test_a_leader_without_a_quorum_refuses_at_once(cluster: Cluster, monke
     await cluster.local.manager.found()
     await cluster.local.create("web")
     cluster.local.manager.consensus.propose = no_quorum  # type: ignore[method-assign]
-    cluster.follower.has_quorum = False
+    cluster.follower.absence, cluster.follower.has_quorum = NoQuorum(2, 5), False
     cluster.follower.follow(cluster.credentials.identity.node_id, "", is_leader=True)
     with pytest.raises(NoQuorum):
         await cluster.control.remove_service("web")

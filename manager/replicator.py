@@ -62,6 +62,7 @@ class Replicator:
         and the next commit.
         """
         request = _Request(decide, asyncio.get_running_loop().create_future(), last)
+        request.done.add_done_callback(_look_at)
         self._waiting.append(request)
         if self._writing is None:
             self._writing = asyncio.create_task(self._write())
@@ -180,6 +181,12 @@ def _size(item: StoreObject) -> int:
         return 256 + len(status.message) + len(status.err) + 32 * (len(item.ports) + len(status.ports))
     # A service's task spec may travel a second time, for its tasks.
     return 2 * len(dump(item))
+
+
+def _look_at(done: "asyncio.Future[Any]") -> None:
+    """Whoever waited may have given up: its error is nobody's then."""
+    if not done.cancelled():
+        done.exception()
 
 
 def _fail(requests: Iterable[_Request], error: Exception) -> None:

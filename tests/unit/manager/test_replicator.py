@@ -1,6 +1,7 @@
 """Writers gathered into entries: each decides on the newest state, and hears once its own write is applied."""
 
 import asyncio
+import gc
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -205,3 +206,21 @@ async def test_a_writer_that_gives_up_waiting_disturbs_nobody(store: Store, log:
     log.open.set()
     assert await second == "n2"
     assert [node.id for node in store.nodes()] == ["n1", "n2"]
+
+
+async def test_the_error_of_a_writer_that_gave_up_waiting_is_nobodys(log: Log, replicator: Replicator) -> None:
+    unheard: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(context))
+    log.open.clear()
+    log.refusal = NoQuorum(1, 3)
+    first, second = (asyncio.create_task(replicator.update(create(name))) for name in ("n1", "n2"))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.wait([first])
+    log.open.set()
+    await asyncio.wait([second])
+    assert isinstance(second.exception(), NoQuorum)
+    del first, second
+    log.refusal = None
+    gc.collect()
+    assert unheard == []

@@ -1,10 +1,12 @@
 """Our command where a cluster is saved and brought back: backup, restore, init --force-new-cluster."""
 
+import asyncio
 import base64
 import stat
 
 import pytest
 
+from core.errors import Unavailable
 from manager.backup import sealed
 from pyswarm.engineapi.handlers.backup import HEADER
 from tests.support.pyswarm_cli import PyswarmCli
@@ -149,6 +151,26 @@ async def test_the_passphrase_travels_in_a_header(session, pyswarm, header):
     async with session.get("http://node/pyswarm/backup", headers=header) as response:
         assert response.status == 400
         assert "passphrase in base64" in (await response.json())["message"]
+
+
+async def test_an_upload_that_breaks_off_is_told_apart_from_a_whole_one(session, node, socket_path, monkeypatch):
+    ended = asyncio.get_running_loop().create_future()
+
+    async def restore(request, backup):
+        try:
+            ended.set_result([piece async for piece in backup])
+        except Exception as error:
+            ended.set_exception(error)
+            raise
+
+    monkeypatch.setattr(node, "restore", restore)
+    _, writer = await asyncio.open_unix_connection(socket_path)
+    head = f"POST /pyswarm/restore HTTP/1.1\r\nHost: x\r\n{HEADER}: eA==\r\nTransfer-Encoding: chunked\r\n\r\n"
+    writer.write(head.encode() + b"5\r\nhello\r\n")
+    await writer.drain()
+    writer.close()
+    with pytest.raises(Unavailable, match="broke off before the whole backup was sent"):
+        await ended
 
 
 @pytest.mark.parametrize("noun", [[], ["swarm"]], ids=["pyswarm", "pyswarm swarm"])

@@ -59,7 +59,8 @@ class Proposals:
 
         NoQuorum, NotLeader, or Unavailable if the leader does not answer.
         """
-        if self._standing.leadership.is_leader and clock() * SECOND < self._engine.lease_until:
+        leads = self._standing.leadership.is_leader and clock() * SECOND < self._engine.lease_until
+        if leads and self._applier.index >= self._engine.latest:  # or another member has shown what is not applied here
             return
         ticket = secrets.randbits(63)
         readable = self._tickets[ticket] = asyncio.get_running_loop().create_future()

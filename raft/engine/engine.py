@@ -1,6 +1,7 @@
 """One member, turn by turn: events in, engine and guard run, messages and outputs out.
 
-Everything here runs in one thread, or in a simulation. Only `post`, `lease_until` and `quit` may be used from another.
+Everything here runs in one thread, or in a simulation. Only `post`, `taken`, `latest`, `lease_until` and `quit` may be
+used from another.
 """
 
 import queue
@@ -41,6 +42,8 @@ class Engine:
         self.quit = False
         self.taken = 0
         """Bytes of messages, out of all that were posted. Any thread may read it."""
+        self.latest = 0
+        """Index of the latest command given out: other members may have shown it already. Any thread may read it."""
         self.lease_until = 0
         """Until then (ns of the engine's clock) nobody else can be leader. Any thread may read it."""
         self._state = state
@@ -180,6 +183,7 @@ class Engine:
         assert body is not None
         self._nudge |= isinstance(body, Change)  # members may not wait a heartbeat for the news
         self._outputs.append(ev.Committed(index, request_id, body))
+        self.latest = index
 
     # -- snapshots
 

@@ -58,6 +58,26 @@ def test_a_follower_reads_without_waiting_for_a_heartbeat(tmp_path: Path) -> Non
         assert world.faults["read"] == 1
 
 
+def test_a_leader_whose_loop_is_late_reads_nothing_older_than_another_member_has_shown(tmp_path: Path) -> None:
+    with simulated(3, tmp_path, 3) as world:
+        leader = world.await_leader()
+        follower = next(member for member in world.members.values() if member is not leader)
+        shown: list[list[int]] = []
+
+        async def asking(member: Member) -> None:
+            shown.append(list(await member.read(0)))
+
+        leader.loop_lag = 0.3
+        leader.propose(1)
+        world.run_until(lambda: follower.values == [1], 0.2, "the other one has applied it")
+        world.loop.spawn(asking(follower))
+        world.run_until(lambda: shown == [[1]], 0.1, "and shows it")
+        assert leader.values == []
+        world.loop.spawn(asking(leader))
+        world.run_until(lambda: len(shown) == 2, 1, "the leader answers")
+        assert shown[1] == [1]
+
+
 def test_a_leader_that_was_replaced_unknowingly_answers_no_read(tmp_path: Path) -> None:
     with simulated(2, tmp_path, 5) as world:
         old = world.await_leader()

@@ -43,6 +43,8 @@ class Process:
         self.life = 0
         self.running = False
         self.frozen_until = 0.0
+        self.loop_lag = 0.0
+        """Seconds that its event loop is late."""
         self.may_stand = True
         """Whether it may stand for election: a scenario says who leads."""
         self.snapshots: list[tuple[str, list[pb.RaftSnapshotPart]]] = []

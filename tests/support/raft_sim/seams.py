@@ -117,7 +117,7 @@ class SimulatedMailbox(Mailbox):
         self._later(self._member.disk.lag, super().send, messages)
 
     def give(self, outputs: list[Output]) -> None:
-        busy = self._member.world.loop_lag * self._member.world.rng.random()
+        busy = max(self._member.loop_lag, self._member.world.loop_lag * self._member.world.rng.random())
         self._taken_at = max(self._taken_at, self._loop.time() + self._member.disk.lag + busy)
         self._later(self._taken_at - self._loop.time(), super().give, outputs)
 

@@ -16,9 +16,11 @@ REPAIR = (
 class DamagedState(FailedPrecondition):
     """What was once safely on disk is no longer readable. Nothing is changed or dropped by itself."""
 
-    def __init__(self, path: Path, offset: int, what: str, node_id: str = "THIS-NODE") -> None:
+    def __init__(self, path: Path, offset: int | None, what: str, node_id: str = "THIS-NODE") -> None:
+        """`offset` is where in the file, if that is known."""
         repair = REPAIR.format(node_id=node_id, folder=path.parent)
-        super().__init__(f"{path}: {what} at byte {offset}. This manager does not start with it. {repair}")
+        where = "" if offset is None else f" at byte {offset}"
+        super().__init__(f"{path}: {what}{where}. This manager does not start with it. {repair}")
 
 
 class UnreadableState(FailedPrecondition):

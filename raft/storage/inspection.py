@@ -69,7 +69,7 @@ class Inspection:
 
 
 def inspect_log(folder: Path, unlock_key: bytes = b"") -> Inspection:
-    """Raises DamagedState, UnreadableState, Locked, or FailedPrecondition: no log, another format, a missing key."""
+    """Raises DamagedState, UnreadableState, Locked, or FailedPrecondition: no log, another format."""
     with reading(folder):
         if not state.exists(folder):
             raise FailedPrecondition(f"{folder} holds no log: this node is not a manager, or never was one")

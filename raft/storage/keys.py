@@ -9,7 +9,7 @@ from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
-from core.errors import FailedPrecondition, InvalidArgument
+from core.errors import InvalidArgument
 from core.files import replace_private_file
 from proto import raft_pb2 as pb
 from raft.storage.errors import DamagedState, Locked, reading, writing
@@ -45,11 +45,11 @@ class KeyRing:
         return any(key.id == key_id for key in self._keys)
 
     def find(self, key_id: bytes, path: Path) -> DataKey:
-        """Raises FailedPrecondition if none of ours sealed `path`."""
+        """Raises DamagedState if none of ours sealed `path`."""
         for key in self._keys:
             if key.id == key_id:
                 return key
-        raise FailedPrecondition(f"{path} was sealed with a data key that {self._path} does not hold")
+        raise DamagedState(path, None, f"it was sealed with a data key that {self._path} does not hold")
 
     def rotate(self, unlock_key: bytes | None = None) -> None:
         """Draws a key that seals from now on; earlier ones still open. The unlock key becomes `unlock_key`, if given.
@@ -92,11 +92,11 @@ def create_keys(folder: Path, unlock_key: bytes = b"") -> KeyRing:
 
 
 def load_keys(folder: Path, unlock_key: bytes = b"") -> KeyRing:
-    """Raises Locked, DamagedState, or FailedPrecondition if there is no key file. Changes nothing."""
+    """Raises Locked, DamagedState, UnreadableState. Changes nothing."""
     path = folder / KEY_FILE
     check_unlock_key(unlock_key)
     if not path.exists():
-        raise FailedPrecondition(f"{path} is missing: without this data key the log beside it cannot be read")
+        raise DamagedState(path, None, "it is missing, and without it the log cannot be read")
     with reading(path):
         data = path.read_bytes()
     file = _parse(path, data)
@@ -105,7 +105,7 @@ def load_keys(folder: Path, unlock_key: bytes = b"") -> KeyRing:
     else:
         keys, unlock_key = list(file.keys), b""
     if not keys or any(len(key) != KEY_SIZE for key in keys):
-        raise DamagedState(path, 0, "it does not hold data keys")
+        raise DamagedState(path, None, "it does not hold data keys")
     return KeyRing(path, keys, unlock_key)
 
 
@@ -123,4 +123,4 @@ def _parse(path: Path, data: bytes) -> pb.RaftKeyFile:
         ((_, payload),) = read_frames(data)
         return pb.RaftKeyFile.FromString(payload)
     except (Torn, Damaged, DecodeError, ValueError) as error:
-        raise DamagedState(path, 0, "the data keys are damaged") from error
+        raise DamagedState(path, None, "the data keys are damaged") from error

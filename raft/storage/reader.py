@@ -52,14 +52,14 @@ def owner_of(folder: Path) -> Owner:
 
 
 def read_journal(folder: Path, cluster_id: str, node_id: str, keys: KeyRing) -> Reading:
-    """Raises ForeignState, DamagedState, UnreadableState, or FailedPrecondition for another format or a missing key."""
+    """Raises ForeignState, DamagedState, UnreadableState, or FailedPrecondition for another format."""
     result = Reading(Owner(cluster_id, node_id, 0))
     paths = sorted(folder.glob(f"*{SUFFIX}"))
     for path in paths:
         with reading(path):
             _SegmentReader(path, result, keys).read(last=path == paths[-1])
     if not result.contents.entries:
-        raise DamagedState(folder / f"*{SUFFIX}", 0, "the log holds no entry", node_id)
+        raise DamagedState(folder / f"*{SUFFIX}", None, "the log holds no entry", node_id)
     return result
 
 
@@ -104,11 +104,12 @@ class _SegmentReader:
 
     def _begin(self, first: tuple[int, bytes] | None) -> tuple[DataKey, pb.RaftFileHeader]:
         if first is None:
-            raise self._damaged("the file is empty", 0)
+            raise DamagedState(self._path, None, "the file is empty", self._result.owner.node_id)
         owner, segments = self._result.owner, self._result.segments
         header = check_header(self._path, first[1], owner.cluster_id, owner.node_id)
         if segments and header.sequence != segments[-1].sequence + 1:
-            raise self._damaged(f"the file before it, number {header.sequence - 1}, is missing", 0)
+            what = f"the file before it, number {header.sequence - 1}, is missing"
+            raise DamagedState(self._path, None, what, owner.node_id)
         self._result.owner = Owner(header.cluster_id, header.node_id, header.incarnation)
         segments.append(Segment(self._path, header.sequence, 0, 0))
         return self._keys.find(header.key_id, self._path), header

@@ -104,7 +104,7 @@ class Snapshot:
     """An open snapshot. It stays readable when a later one takes its place."""
 
     def __init__(self, path: Path, cluster_id: str, node_id: str, keys: KeyRing) -> None:
-        """Raises ForeignState, DamagedState, UnreadableState, or FailedPrecondition: another format, a missing key."""
+        """Raises ForeignState, DamagedState, UnreadableState, or FailedPrecondition for another format."""
         self._path = path
         self._node_id = node_id
         with reading(path):

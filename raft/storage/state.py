@@ -118,9 +118,9 @@ def read(folder: Path, cluster_id: str, node_id: str, keys: KeyRing) -> tuple[Re
     found = read_journal(folder, cluster_id, node_id, keys)
     first = found.contents.first_index
     if snapshot is None and first != 1:
-        raise DamagedState(path, 0, "the snapshot that the log needs is missing", node_id)
+        raise DamagedState(path, None, "the snapshot that the log needs is missing", node_id)
     if snapshot is not None and first > snapshot.index:
-        raise DamagedState(path, 0, "the log begins after the snapshot ends", node_id)
+        raise DamagedState(path, None, "the log begins after the snapshot ends", node_id)
     return found, snapshot
 
 

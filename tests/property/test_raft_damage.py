@@ -3,6 +3,7 @@
 Never anything else than a typed error, and never other entries than were written.
 """
 
+import os
 import shutil
 import struct
 import tempfile
@@ -52,6 +53,15 @@ def held(folder: Path) -> Held:
         return Held(tuple(journal.entries), (journal.term, journal.candidate), chunks)
     finally:
         state.journal.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _unsynced() -> Iterator[None]:
+    """What is tried here is damage, not a loss of power: it goes faster so."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("fsync", "fdatasync"):
+            patch.setattr(os, name, lambda _: None)
+        yield
 
 
 @pytest.fixture(scope="module")

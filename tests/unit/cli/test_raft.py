@@ -93,12 +93,12 @@ def flip(path: Path) -> None:
         (
             "0000000000000004.wal",
             Path.unlink,
-            "0000000000000005.wal: the file before it, number 4, is missing at byte 0",
+            "0000000000000005.wal: the file before it, number 4, is missing. This manager",
         ),
         ("snapshot", flip, "snapshot: the snapshot is damaged at byte "),
         ("snapshot", Path.unlink, "snapshot: the snapshot that the log needs is missing"),
         ("data-key", flip, "data-key: the data keys are damaged"),
-        ("data-key", Path.unlink, "data-key is missing: without this data key the log beside it cannot be read"),
+        ("data-key", Path.unlink, "data-key: it is missing, and without it the log cannot be read. This manager"),
     ],
 )
 @pytest.mark.parametrize("verb", ["check", "dump"])

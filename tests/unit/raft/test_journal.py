@@ -230,7 +230,7 @@ def test_RFT_08_nothing_can_be_read_without_the_data_key(tmp_path: Path) -> None
     with pytest.raises(FailedPrecondition, match=r"sealed with a data key that .* does not hold"):
         load(tmp_path)
     key.unlink()
-    with pytest.raises(FailedPrecondition, match=r"data-key is missing"):
+    with pytest.raises(FailedPrecondition, match=r"data-key: it is missing, and without it the log cannot be read"):
         load(tmp_path)
 
 

@@ -1,7 +1,10 @@
 """`pyswarm raft check` and `raft dump` on the folder of a stopped daemon."""
 
+import errno
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -165,3 +168,25 @@ def test_a_locked_log_is_not_opened(tmp_path: Path) -> None:
     result = run("check", tmp_path)
     assert isinstance(result.exception, FailedPrecondition)
     assert "is locked" in str(result.exception)
+
+
+def test_who_may_not_read_it_is_told_to_be_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log(tmp_path).close()
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("pyswarm.node.state.StateDir", refuse)
+    assert refusal("check", tmp_path) == f"cannot read {tmp_path}: Permission denied; run this as root"
+
+
+@pytest.mark.parametrize("verb", ["check", "dump"])
+def test_the_process_exits_with_0_or_1(tmp_path: Path, verb: str) -> None:
+    log(tmp_path).close()
+    command = [sys.executable, "-m", "pyswarm", "raft", verb, "--state-dir", str(tmp_path)]
+    assert subprocess.run(command, capture_output=True).returncode == 0
+    flip(max((tmp_path / "raft").glob("*.wal")))
+    refused = subprocess.run(command, capture_output=True, text=True)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "a record is damaged at byte " in refused.stderr
+    assert "Traceback" not in refused.stderr

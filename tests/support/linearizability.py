@@ -9,9 +9,8 @@ never.
 import math
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-State = TypeVar("State", bound=Hashable)
 Action = TypeVar("Action")
 
 
@@ -52,7 +51,7 @@ class _Node(Generic[Action]):
 
 
 def is_linearizable(
-    history: Iterable[Operation[Action]], initial: State, step: Callable[[State, Action], State | None]
+    history: Iterable[Operation[Action]], initial: Hashable, step: Callable[[Any, Action], Hashable | None]
 ) -> bool:
     """`step`: the state after an action, or None if the action, with what it answered, is impossible in that state.
 
@@ -61,9 +60,10 @@ def is_linearizable(
     operations = list(history)
     head = _linked(operations)
     open_ends = sum(operation.returned < math.inf for operation in operations)
-    state, taken = initial, 0
+    state: Hashable | None = initial
+    taken = 0
     seen = {(taken, state)}
-    stack: list[tuple[_Node[Action], State]] = []
+    stack: list[tuple[_Node[Action], Hashable | None]] = []
     node = head.after
     while open_ends:
         assert node is not None, "a return comes before the end of the list"

@@ -106,11 +106,11 @@ def test_it_agrees_with_the_definition_on_histories_of_all_kinds() -> None:
     rng = Random(1)
     verdicts = []
     for _ in range(600):
-        operations = []
+        operations: list[Operation[Action]] = []
         for value in range(1, rng.randint(3, 6)):
             called = rng.randrange(12)
             returned = NEVER if rng.random() < 0.2 else called + rng.randrange(6)
-            action = ("write", value) if rng.random() < 0.5 else ("read", rng.randrange(5))
+            action: Action = ("write", value) if rng.random() < 0.5 else ("read", rng.randrange(5))
             operations.append(Operation(action, called, returned))
         verdict = is_linearizable(operations, 0, register)
         assert verdict == by_trying_all_orders(operations), operations
@@ -132,7 +132,7 @@ def test_shortening_the_search_for_lists_changes_no_verdict() -> None:
             seen = rng.sample(values, k=rng.randint(0, len(values)))
             called = rng.randrange(16)
             operations.append(Operation(tuple(sorted(seen) if rng.random() < 0.7 else seen), called, called + 3))
-        plain = [
+        plain: list[Operation[Action]] = [
             Operation(("append" if isinstance(each.action, int) else "read", each.action), each.called, each.returned)
             for each in operations
         ]

@@ -17,9 +17,9 @@ from raft.transport import snapshots as wire
 from tests.support.raft_sim.disk import Crash
 
 if TYPE_CHECKING:
-    from tests.support.raft_sim.member import Member
+    from tests.support.raft_sim.process import Process
 
-RUNNING: "ContextVar[Member]" = ContextVar("RUNNING")
+RUNNING: "ContextVar[Process]" = ContextVar("RUNNING")
 """Whose process the code runs in that is running now."""
 _INSTALL_SECONDS = 8.0
 _MOST_TURNS = 3
@@ -190,7 +190,7 @@ class SimulatedLinks:
     def reachable(self, node_id: str) -> bool:
         return node_id == self._own.node_id or node_id in self.up
 
-    def channel(self, node_id: str) -> "tuple[Member, Member] | None":
+    def channel(self, node_id: str) -> "tuple[Process, Process] | None":
         return (self.member, self.member.world.members[node_id]) if node_id in self.up else None
 
     def seen_at(self, node_id: str, addr: str) -> None:
@@ -224,7 +224,7 @@ class SimulatedServicer:
 
 
 async def send_snapshot(
-    channel: "tuple[Member, Member]", snapshot: Snapshot, term: int, _timeout: float
+    channel: "tuple[Process, Process]", snapshot: Snapshot, term: int, _timeout: float
 ) -> pb.RaftSnapshotInstalled:
     """In place of raft.transport.snapshots.send_snapshot. May be cut short, come late, or come twice."""
     sender, receiver = channel

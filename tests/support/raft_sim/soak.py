@@ -15,6 +15,7 @@ import traceback
 import zlib
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -24,6 +25,7 @@ from tests.support.raft_sim.fuzz import ENOUGH_SEEDS, RULES, run_seed
 FOLDER = Path("build/raft-fuzz")
 _QUIET = logging.CRITICAL
 _REPORT_EVERY = 100
+Result = dict[str, Any]
 
 
 def main(wanted: str) -> int:
@@ -52,7 +54,7 @@ def _start() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(_QUIET))
 
 
-def _one(seed: int) -> dict[str, object]:
+def _one(seed: int) -> Result:
     in_memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=in_memory if in_memory.is_dir() else None) as folder:
         try:
@@ -62,29 +64,29 @@ def _one(seed: int) -> dict[str, object]:
     return {"seed": seed} | vars(run)
 
 
-def _done(path: Path) -> dict[int, dict[str, object]]:
+def _done(path: Path) -> dict[int, Result]:
     if not path.exists():
         return {}
     results = [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
     return {result["seed"]: result for result in results}
 
 
-def _tell(result: dict[str, object], number: int, total: int) -> None:
+def _tell(result: Result, number: int, total: int) -> None:
     if "failure" in result:
         print(f"seed {result['seed']} failed:\n{result['failure']}", flush=True)
     if number % _REPORT_EVERY == 0:
         print(f"{number} of {total}", flush=True)
 
 
-def _sum_up(results: list[dict[str, object]]) -> int:
+def _sum_up(results: list[Result]) -> int:
     faults: Counter[str] = Counter()
     rules: Counter[str] = Counter()
     failed = [result["seed"] for result in results if "failure" in result]
     for result in results:
-        faults.update(result.get("faults", {}))  # type: ignore[arg-type]
-        rules.update(result.get("rules", {}))  # type: ignore[arg-type]
-    events = sum(result.get("events", 0) for result in results)  # type: ignore[misc]
-    acknowledged = sum(result.get("acknowledged", 0) for result in results)  # type: ignore[misc]
+        faults.update(result.get("faults", {}))
+        rules.update(result.get("rules", {}))
+    events = sum(result.get("events", 0) for result in results)
+    acknowledged = sum(result.get("acknowledged", 0) for result in results)
     print(f"{len(results)} seeds, {events} events, {acknowledged} acknowledged writes, {len(failed)} failed")
     print(f"faults {dict(faults)}\nrules {dict(rules)}")
     for seed in failed:

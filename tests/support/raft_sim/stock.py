@@ -53,7 +53,7 @@ class _Log(SyncObj):  # type: ignore[misc]
         )
         self.values: list[int] = []
 
-    @replicated
+    @replicated  # type: ignore[untyped-decorator]
     def put(self, value: int) -> None:
         self.values.append(value)
         self.member.applied()

@@ -30,7 +30,7 @@ _LOOK_SECONDS = 0.4
 class World:
     def __init__(self, seed: int, folder: Path, timing: Timing = TIMING) -> None:
         self.rng = Random(seed)
-        self.loop = SimulatedLoop(self.rng)
+        self.loop = SimulatedLoop(self.rng)  # type: ignore[abstract]  # the product uses no more of a loop
         self.folder = folder
         self.timing = timing
         self.loss = self.doubling = self.loop_lag = self.crash_in_compaction = 0.0

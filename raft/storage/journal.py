@@ -108,8 +108,8 @@ class Journal:
         assert not self.entries or entry.idx == self.entries[-1].idx + 1
         self.entries.append(entry)
         self.bytes_held += len(entry.command)
-        self._pending.records.add(append=codec.encode_entry(entry))
-        self._pending_bytes += len(entry.command)
+        record = self._pending.records.add(append=codec.encode_entry(entry))
+        self._pending_bytes += record.ByteSize()
         if self._pending_bytes > _BATCH_BYTES:
             self.sync()
 
@@ -216,8 +216,8 @@ class Journal:
         batch.records.add(truncate_from=0)
         size = 0
         for entry in self.entries:
-            batch.records.add(append=codec.encode_entry(entry))
-            size += len(entry.command)
+            record = batch.records.add(append=codec.encode_entry(entry))
+            size += record.ByteSize()
             if size > _BATCH_BYTES:
                 yield batch
                 batch, size = pb.RaftJournalBatch(), 0

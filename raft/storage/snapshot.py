@@ -119,10 +119,6 @@ class Snapshot:
         """What it holds beside the state machine's chunks."""
 
     @property
-    def key_id(self) -> bytes:
-        return self._key.id
-
-    @property
     def index(self) -> int:
         return self.state.entry.index
 

@@ -40,6 +40,11 @@ class Append(Message):
     sent: int = 0
     """The leader's own clock, ns."""
 
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes."""
+        return sum(len(entry.command) for entry in self.entries)
+
 
 @dataclass(frozen=True, slots=True)
 class AppendReply(Message):

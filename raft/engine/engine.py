@@ -31,6 +31,9 @@ from raft.storage.state import State, ends
 
 log = logger("raft.engine")
 _PROPOSALS_A_TURN = 256
+_EVENTS_A_TURN = 1024
+_BYTES_A_TURN = 1 << 20
+"""Of entries. Who catches up takes them in turns, and is not silent meanwhile."""
 _HAND_OVER_WAIT = SECOND
 _HAND_OVER_POLL = 0.01
 _TICK_SLACK = 0.0005
@@ -318,13 +321,17 @@ class Engine:
 
     def _collect(self) -> list[ev.Event]:
         found: list[ev.Event] = []
+        size = 0
         try:
             if self._blocking:
                 wait = self.idle_for()
                 if wait > 0:
                     found.append(self._inbox.get(timeout=wait))
-            while len(found) < 1024:
-                found.append(self._inbox.get_nowait())
+            while len(found) < _EVENTS_A_TURN and size < _BYTES_A_TURN:
+                event = self._inbox.get_nowait()
+                found.append(event)
+                if isinstance(event, ev.Received) and isinstance(event.message, Append):
+                    size += event.message.size
         except queue.Empty:
             pass
         return found

@@ -161,7 +161,7 @@ class Link:
 
 def _size(message: Message) -> int:
     """About how many bytes it takes."""
-    return _HEAD_BYTES + (sum(len(entry.command) for entry in message.entries) if isinstance(message, Append) else 0)
+    return _HEAD_BYTES + (message.size if isinstance(message, Append) else 0)
 
 
 def _look_at(session: "asyncio.Task[None]") -> None:

@@ -162,7 +162,7 @@ class LocalNodeApi:
             await self._start(member, member.enter())
         except OSError as error:
             self._state.wipe()
-            raise Unavailable(f"{error}: make room or mend the disk that holds {self._state.path}") from error
+            raise self._disk_failed(error) from error
         except BaseException:
             self._state.wipe()
             raise
@@ -182,10 +182,15 @@ class LocalNodeApi:
             if was_running and self._member is None:
                 self._error = str(error)
                 self._resuming = asyncio.create_task(self.resume())
+            if isinstance(error, OSError):
+                raise self._disk_failed(error) from error
             raise
         self._error = ""
         log.warning("this manager goes on alone: its cluster had lost its quorum")
         return member.identity.node_id
+
+    def _disk_failed(self, error: OSError) -> Unavailable:
+        return Unavailable(f"{error}: make room or mend the disk that holds {self._state.path}")
 
     async def _pause(self) -> None:
         if self._member is not None:

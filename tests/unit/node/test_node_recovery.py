@@ -1,12 +1,13 @@
 """A node that goes on alone, or out of a backup: real managers over gRPC and disks; the engine is played."""
 
+import errno
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 import pytest
 
 from core.clock import WallClock
-from core.errors import FailedPrecondition, InvalidArgument
+from core.errors import FailedPrecondition, InvalidArgument, Unavailable
 from core.model import ContainerSpec, Role, ServiceSpec, TaskSpec
 from identity.files import load_credentials, save
 from identity.keys import new_key_and_csr
@@ -125,6 +126,23 @@ async def test_a_log_that_cannot_be_used_leaves_the_manager_what_it_was(
     with monkeypatch.context() as patched:
         patched.setattr(recovery, "lead_alone", refuse)
         with pytest.raises(FailedPrecondition, match="damaged"):
+            await one.init(force_new_cluster=True)
+    await eventually("it goes on", lambda: one.api.manager is not None and one.api.manager.is_leader)
+    assert await services(one) == ["web"]
+
+
+async def test_a_disk_that_fails_in_the_middle_is_said_and_the_manager_goes_on(
+    nodes: list[LocalNode], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await found(nodes, 1)
+    (one, *_) = nodes
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(StateDir, "save", full)
+        with pytest.raises(Unavailable, match=r"No space left on device.*make room or mend the disk"):
             await one.init(force_new_cluster=True)
     await eventually("it goes on", lambda: one.api.manager is not None and one.api.manager.is_leader)
     assert await services(one) == ["web"]

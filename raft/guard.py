@@ -205,6 +205,8 @@ class Guard:
     def _from_leader(self, message: Append | Heartbeat | Install, now: int) -> list[Action]:
         if message.term < self._view.term:
             return [*self._drop("L2"), Reply(StaleTerm(self._view.term))]  # L2: or the old leader never learns of it
+        if self._view.is_leader and message.term == self._view.term:
+            return self._drop("S11")  # S11: a term has one leader, and that is us
         self._leader_heard = now
         self._searching = False
         if isinstance(message, Install):

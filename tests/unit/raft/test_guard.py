@@ -162,6 +162,14 @@ def test_S11_acknowledgements_count_from_members_only_and_never_beyond_the_log()
     assert bench.receive(A, AppendReply(5, 99, False, True)) == [Deliver(AppendReply(5, 3, False, True))]
 
 
+def test_S11_nobody_else_leads_in_a_leaders_own_term() -> None:
+    bench = Bench(FakeView([0, 5], is_leader=True, leader=OWN))
+    for message in (Append(5, 1, 0, 1, ()), Heartbeat(5, 1), Install(5, 9, 5)):
+        assert bench.receive(STRANGER, message) == []
+    assert bench.guard.fired["S11"] == 3
+    assert bench.receive(A, Heartbeat(6, 1)) != []
+
+
 def test_L1_a_vote_that_the_leader_did_not_ask_for_is_not_given_while_it_is_heard() -> None:
     bench = Bench(FakeView([0, 1]))
     bench.receive(A, Heartbeat(5, 1), now=10_000)

@@ -1,5 +1,6 @@
 """Seeded chaos. `RAFT_SEEDS=17,18` or `RAFT_SEEDS=0-299` picks the seeds; each failure names its own."""
 
+import gc
 import os
 from collections import Counter
 from pathlib import Path
@@ -29,6 +30,17 @@ def test_nothing_acknowledged_is_lost_whatever_happens(seed: int, tmp_path: Path
     FAULTS.update(run.faults)
     FIRED.update(run.rules)
     print(f"{run.events} events in {run.seconds:.0f} simulated seconds, {run.acknowledged} acknowledged writes")
+
+
+def test_a_seed_repeats_wherever_things_lie_in_memory(tmp_path: Path) -> None:
+    for folder in ("first", "second"):
+        (tmp_path / folder).mkdir()
+    first = run_seed(15, tmp_path / "first")
+    gc.disable()
+    try:
+        assert run_seed(15, tmp_path / "second") == first
+    finally:
+        gc.enable()
 
 
 if len(seeds()) >= ENOUGH_SEEDS:

@@ -26,6 +26,16 @@ _AWAY = 1e6
 Answer = TypeVar("Answer")
 
 
+class InOrder(dict["asyncio.Task[Any]", None]):
+    """A set of tasks in the order in which they came. Where objects lie in memory must not matter."""
+
+    def add(self, task: "asyncio.Task[Any]") -> None:
+        self[task] = None
+
+    def discard(self, task: "asyncio.Task[Any]") -> None:
+        self.pop(task, None)
+
+
 class NotReached(Unavailable):
     """The request never came to the member."""
 
@@ -52,7 +62,7 @@ class Process:
         self.disk = Disk(world.folder / self.id, world.rng, world.count)
         self.context = copy_context()
         self._led = 0
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks = InOrder()
         made = storage.create(self.disk.folder, CLUSTER, self.id, self.addr if first else None, lambda _: None)
         made.journal.close()
         self.start()
@@ -78,7 +88,9 @@ class Process:
 
     def _open(self) -> RaftNode:
         state = storage.load(self.disk.folder, CLUSTER, self.id, self.disk.sync)
-        return RaftNode(state, self.addr, None, self.machine, self.world.timing)  # type: ignore[arg-type]
+        node = RaftNode(state, self.addr, None, self.machine, self.world.timing)  # type: ignore[arg-type]
+        node._tasks = InOrder()  # type: ignore[assignment]
+        return node
 
     async def _until_ended(self) -> None:
         reason = await self.node.ended()

@@ -1,7 +1,11 @@
 """Managers that are lost for good, on real hosts: README's section on it, followed to the letter."""
 
+import os
 import re
 import shlex
+import signal
+import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,6 +145,8 @@ def test_two_of_three_managers_are_lost(cluster: Cluster, runbook: Runbook) -> N
     refused = cluster.pyswarm("m1", "service", "scale", "-d", "web=5", check=False)
     assert "1 of 3 managers can be reached" in refused
     wait_for("web still answers", lambda: fetch(cluster.host("w1").address, PORT))
+    for seconds in (3, 3.2, 3.4, 3.6, 4, 5):
+        kill_while_it_is_forced(cluster, "m1", seconds)
     runbook.follow("Two of three")
     wait_for("three managers", patiently(lambda: managers(cluster, "m1") == {"m1", "m4", "m5"}))
     after = cluster.api("m5").get("/swarm")
@@ -152,6 +158,17 @@ def test_two_of_three_managers_are_lost(cluster: Cluster, runbook: Runbook) -> N
     for name in ("m1", "m4", "m5", "w1"):
         cluster.answers(cluster.host(name), PORT, 1)
     come_back(cluster, "m2", "run `pyswarm leave --force` on it", through="m1")
+
+
+def kill_while_it_is_forced(cluster: Cluster, name: str, seconds: float) -> None:
+    """Later it is typed again, as by a person who does not know how far it came."""
+    host, forcing = cluster.host(name), ("pyswarm", "init", "--force-new-cluster")
+    with subprocess.Popen(host.command(*forcing), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as command:
+        time.sleep(seconds)  # for the first three it looks for the others
+        os.kill(cluster.daemon(name), signal.SIGKILL)
+        command.wait()
+    host.start_daemon()
+    wait_for("the daemon answers", lambda: "Swarm: " in cluster.pyswarm(name, "info", check=False))
 
 
 def leave(cluster: Cluster, name: str) -> None:

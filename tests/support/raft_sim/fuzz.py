@@ -4,11 +4,13 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from raft.storage.errors import StorageFailed
 from tests.support.linearizability import Operation
 from tests.support.raft_sim.clients import KEYS, Clients
 from tests.support.raft_sim.faults import disturb, mend
 from tests.support.raft_sim.machine import append
 from tests.support.raft_sim.simulated import LARGE_BATCH, SMALL_BATCH, simulated
+from tests.support.raft_sim.truth import Violation
 from tests.support.raft_sim.world import World
 
 LEAST_EVENTS = 2000
@@ -54,6 +56,8 @@ def run_seed(seed: int, folder: Path) -> Run:
         _converge(world, clients)
         world.truth.check_end([member.machine for member in world.members.values()])
         clients.history.check()
+        if strange := [reason for reason in world.stopped if not isinstance(reason, StorageFailed)]:
+            raise Violation(f"members stopped without need: {strange}")
         for member in world.members.values():
             world.rules.update(member.thread.engine.guard.fired)
         return Run(world.faults, world.rules, world.events, len(world.truth.acked), world.loop.now - begun)

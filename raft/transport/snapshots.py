@@ -56,16 +56,21 @@ async def receive_snapshot(parts: AsyncIterator[pb.RaftSnapshotPart], path: Path
         raise InvalidArgument("a snapshot begins with its state")
     check_state(first.state)
     try:
-        writer = await asyncio.to_thread(SnapshotWriter, path, owner, key, first.state)
+        opening = asyncio.ensure_future(asyncio.to_thread(SnapshotWriter, path, owner, key, first.state))
         try:
-            await _receive_chunks(parts, writer)
+            await _receive_chunks(parts, await asyncio.shield(opening))
         except BaseException:
-            # A thread may still be in it, when this call was cancelled: not waited for here.
-            asyncio.get_running_loop().run_in_executor(None, writer.abandon)
+            opening.add_done_callback(_abandon)
             raise
     except OSError as error:
         raise Unavailable(f"the snapshot cannot be written to {path}: {error.strerror}") from error
     return first.term
+
+
+def _abandon(opening: "asyncio.Future[SnapshotWriter]") -> None:
+    """A thread may still be in it, when the call was cancelled: it is waited for in another one."""
+    if opening.exception() is None:
+        asyncio.get_running_loop().run_in_executor(None, opening.result().abandon)
 
 
 async def _receive_chunks(parts: AsyncIterator[pb.RaftSnapshotPart], writer: SnapshotWriter) -> None:

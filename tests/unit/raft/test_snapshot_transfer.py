@@ -62,8 +62,10 @@ async def test_a_snapshot_whose_sender_goes_away_leaves_neither_file_nor_descrip
     def slowly(writer: SnapshotWriter, *args: object) -> None:
         reached.set()
         go_on.wait(10)
-        real(writer, *args)
-        done.set()
+        try:
+            real(writer, *args)
+        finally:
+            done.set()
 
     async def parts() -> AsyncIterator[pb.RaftSnapshotPart]:
         yield pb.RaftSnapshotPart(term=1, state=pb.RaftSnapshotState(entry=pb.RaftEntry(index=9, term=1)))

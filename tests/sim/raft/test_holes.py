@@ -22,7 +22,7 @@ FUZZED = range(5)
 
 def play(scenario: Scenario, folder: Path, kind: type[Member] | type[StockMember]) -> None:
     part = SCENARIOS[scenario]
-    with simulated(SEED, folder, part.members, part.batch, kind=kind) as world:
+    with simulated(SEED, folder, part.members, part.batch, part.timing, kind) as world:
         scenario(Stage(world))
 
 

@@ -157,6 +157,7 @@ RULES: dict[str, tuple[Patch, ...]] = {
     "L1 silence after a start": ((Guard, "__init__", _promised_nothing),),
     "L1 lease ends with a handing over": ((Guard, "send", _sends_as_before),),
     "L2": ((Guard, "_from_leader", _is_silent),),
+    "L3": ((Proposals, "restored", _does_nothing),),
     "L4": ((Journal, "sync", _swallows),),
     "L5": ((Guard, "_append_reply", _goes_back_each_time),),
 }

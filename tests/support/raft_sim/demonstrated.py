@@ -6,9 +6,11 @@ Each raises Violation where the harm is done.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from raft.api import Timing
 from tests.support.raft_sim.simulated import LARGE_BATCH
 from tests.support.raft_sim.stage import Stage
 from tests.support.raft_sim.truth import Violation
+from tests.support.raft_sim.world import TIMING
 
 Scenario = Callable[[Stage], None]
 
@@ -17,6 +19,7 @@ Scenario = Callable[[Stage], None]
 class Part:
     members: int
     batch: int = LARGE_BATCH
+    timing: Timing = TIMING
 
 
 def S1_a_late_answer_to_an_older_leadership_does_not_count(stage: Stage) -> None:

@@ -3,12 +3,19 @@
 Each raises Violation where the harm is done.
 """
 
+from dataclasses import replace
+
+from core.clock import SECOND
 from raft.messages import Append
 from raft.storage.errors import DamagedState
 from tests.support.raft_sim.demonstrated import Part, Scenario
 from tests.support.raft_sim.simulated import SMALL_BATCH
 from tests.support.raft_sim.stage import Stage
 from tests.support.raft_sim.truth import Violation
+from tests.support.raft_sim.world import TIMING
+
+PATIENT = replace(TIMING, check_quorum=60 * SECOND, request=30 * SECOND)
+"""So that nothing but what is looked at ends a wait."""
 
 
 def S5_a_crash_while_a_leaders_snapshot_is_put_in_use_loses_nothing(stage: Stage) -> None:
@@ -115,6 +122,23 @@ def L2_a_leader_whose_time_is_over_is_told(stage: Stage) -> None:
         raise Violation("a leader of an older term is not told")
 
 
+def L3_who_waits_for_what_came_with_a_snapshot_is_told(stage: Stage) -> None:
+    a, b, c = stage.members
+    stage.elect(a)
+    stage.cut_one_way(b, a)
+    stage.cut_one_way(c, a)
+    stage.write(a, 1)  # it is held by all, and a does not know
+    stage.cut(a, b, c)
+    stage.elect(b)
+    stage.write_together(b, *range(10, 30))
+    stage.compact(b)
+    stage.connect(a, b, c)
+    stage.world.run_until(lambda: a.values == b.values, 10, "the snapshot arrives")
+    stage.world.run(0.5)
+    if 1 not in stage.world.acked:
+        raise Violation("a write was made, and its writer was not told")
+
+
 def L4_what_the_disk_refused_is_not_acknowledged(stage: Stage) -> None:
     (a,) = stage.members
     a.disk.loses_power = True
@@ -207,6 +231,7 @@ OTHERS: dict[Scenario, Part] = {
     L1_nobody_votes_right_after_a_restart: Part(3),
     L1_who_hands_over_answers_no_reads_by_itself: Part(3),
     L2_a_leader_whose_time_is_over_is_told: Part(3),
+    L3_who_waits_for_what_came_with_a_snapshot_is_told: Part(3, timing=PATIENT),
     L4_what_the_disk_refused_is_not_acknowledged: Part(1),
     L5_who_is_behind_is_gone_back_for_once: Part(3, SMALL_BATCH),
 }

@@ -34,12 +34,11 @@ class Proposals:
         future, new = self._waiters.add(event.request_id)
         if new:
             self._engine.post(event)
-        try:
-            async with asyncio.timeout(self._timing.request / SECOND):
-                return await asyncio.shield(future)
-        except TimeoutError:
+        done, _ = await asyncio.wait((future,), timeout=self._timing.request / SECOND)
+        if not done:
             situation = self._standing.describe()
-            raise UnknownOutcome(f"this change was not confirmed in time and may still be made; {situation}") from None
+            raise UnknownOutcome(f"this change was not confirmed in time and may still be made; {situation}")
+        return future.result()
 
     async def change(self, change: Change) -> None:
         """One at a time: waits for its turn."""

@@ -3,7 +3,7 @@
 All of it runs while no manager does on this node. It blocks: not for the loop.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -17,8 +17,8 @@ from identity.model import NodeIdentity
 from manager.backup import read_copy
 from manager.ca import first_manager, with_removed_node
 from manager.control.nodes import forget_node
-from manager.store import Store, Transaction, View, encode_entry
-from raft import create_from_copy, force_new_cluster
+from manager.store import Change, Store, Transaction, View, encode_entry
+from raft import MAX_COMMAND, create_from_copy, force_new_cluster
 
 
 def lead_alone(folder: Path, addr: str, identity: NodeIdentity, now: int) -> None:
@@ -32,7 +32,7 @@ def lead_alone(folder: Path, addr: str, identity: NodeIdentity, now: int) -> Non
         addr,
         identity,
         store,
-        lambda: _entry(store, lambda tx: without_other_managers(tx, identity.node_id, now), now),
+        lambda: _entries(_changes(store, lambda tx: without_other_managers(tx, identity.node_id, now)), now, store),
     )
 
 
@@ -63,7 +63,8 @@ def restore(file: BinaryIO, passphrase: str, folder: Path, addr: str, host: str,
     key, csr = new_key_and_csr()
     node, issued = first_manager(_cluster(store), new_id(), csr, Availability.ACTIVE, now)
     node = replace(node, status=NodeStatus(addr=host))
-    store.apply(store.index + 1, b"", _entry(store, lambda tx: with_first_node(tx, node, now), now))
+    changes = _changes(store, lambda tx: with_first_node(tx, node, now))
+    store.apply(store.index + 1, b"", encode_entry(changes, now, store.spec))
     credentials = Credentials(key, issued.certificate, issued.root)
     create_from_copy(folder, addr, credentials.identity, store.index, store.freeze()())
     return credentials
@@ -90,12 +91,20 @@ def _cluster(view: View) -> Cluster:
     return view.cluster
 
 
-def _entry(store: Store, decide: Callable[[Transaction], None], now: int) -> bytes:
-    """What `decide` makes of the store, as a log entry."""
+def _changes(store: Store, decide: Callable[[Transaction], None]) -> list[Change]:
+    """What `decide` makes of the store."""
     transaction = store.transaction()
     try:
         decide(transaction)
-        changes = transaction.changes()
+        return transaction.changes()
     finally:
         transaction.rollback()
-    return encode_entry(changes, now, store.spec)
+
+
+def _entries(changes: Sequence[Change], now: int, store: Store) -> list[bytes]:
+    """As few log entries as hold them, more or less: halved until each has room for its own."""
+    entry = encode_entry(changes, now, store.spec)
+    if len(entry) <= MAX_COMMAND or len(changes) == 1:
+        return [entry]
+    half = len(changes) // 2
+    return [*_entries(changes[:half], now, store), *_entries(changes[half:], now, store)]

@@ -26,13 +26,14 @@ from raft.storage.successor import succeed
 
 
 def force_new_cluster(
-    folder: Path, addr: str, identity: NodeIdentity, machine: StateMachine, last_change: Callable[[], bytes]
+    folder: Path, addr: str, identity: NodeIdentity, machine: StateMachine, last_changes: Callable[[], Iterable[bytes]]
 ) -> None:
     """Makes the log in `folder` that of a cluster of this one member, with every entry that it holds.
 
-    `machine`, which is empty, is given the whole log; then `last_change` is asked for the command that takes the others
-    out of the machine's state too. All or nothing, also after a crash. The others can never come back with what they
-    hold. Raises FailedPrecondition where the log may not be whole, and what raft.open_member raises.
+    `machine`, which is empty, is given the whole log; then `last_changes` is asked for the commands that take the
+    others out of the machine's state too, none larger than MAX_COMMAND. All or nothing, also after a crash. The others
+    can never come back with what they hold. Raises FailedPrecondition where the log may not be whole or a command is
+    too large, and what raft.open_member raises.
     """
     state = load(folder, identity.cluster_id, identity.node_id)
     try:
@@ -47,7 +48,8 @@ def force_new_cluster(
         changes = [Change(peer, remove=True) for peer in now.peers.values()]
         changes.append(Change(Peer(identity.node_id, addr, owner.incarnation)))
         commands = [codec.encode_change(secrets.token_bytes(16), change) for change in changes]
-        succeed(state, owner, [*commands, codec.encode_proposal(secrets.token_bytes(16), last_change())])
+        commands += [codec.encode_proposal(secrets.token_bytes(16), change) for change in last_changes()]
+        succeed(state, owner, commands)
     finally:
         state.journal.close()
 

@@ -166,10 +166,10 @@ class Journal:
         self._next_segment(self._everything())
         self._drop_segments(self._segment.sequence)
 
-    def hand_to(self, owner: Owner, batch: pb.RaftJournalBatch) -> None:
-        """Begins a file of another owner, whole with `batch` or not at all. What is held in memory is not changed."""
+    def hand_to(self, owner: Owner, batches: Iterable[pb.RaftJournalBatch]) -> None:
+        """Begins a file of another owner, whole with `batches` or not at all. What is held in memory is not changed."""
         self.owner = owner
-        self._next_segment([batch])
+        self._next_segment(batches)
 
     def close(self) -> None:
         """Without `sync`: what was not synced was promised to nobody."""

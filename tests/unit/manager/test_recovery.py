@@ -1,5 +1,6 @@
 """What becomes of a cluster's objects when one manager goes on alone, and when a copy becomes a cluster again."""
 
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -8,13 +9,14 @@ import pytest
 from core.clock import SECOND
 from core.errors import FailedPrecondition, InvalidArgument, PermissionDenied
 from core.ids import new_id
-from core.model import Cluster, Node, NodeSpec, NodeState, NodeStatus, Role
+from core.model import Cluster, Node, NodeSpec, NodeState, NodeStatus, Role, Task, TaskState, TaskStatus
 from identity.model import NodeIdentity
 from manager.backup import sealed, write_copy
 from manager.ca import authorize, new_cluster
-from manager.recovery import restore, with_first_node, without_other_managers
-from manager.store import Store, encode_entry
+from manager.recovery import lead_alone, restore, with_first_node, without_other_managers
+from manager.store import Store, Transaction, encode_entry
 from proto.access_pb2 import MEMBERS
+from raft import MAX_COMMAND, codec, create_from_copy
 from raft.storage import state
 from raft.storage.journal import SUFFIX
 from tests.support.small_cluster import SmallCluster, spec
@@ -58,6 +60,37 @@ def test_a_manager_that_was_to_be_demoted_stays_one(cluster: SmallCluster) -> No
     cluster.put_node(manager("m2", wanted=Role.WORKER))
     cluster.write(lambda tx: without_other_managers(tx, "m2", NOW))
     assert cluster.node("m2").spec.role is Role.MANAGER
+
+
+def test_the_lost_managers_may_have_had_more_tasks_than_one_entry_has_room_for(tmp_path: Path) -> None:
+    cluster, folder = SmallCluster(), tmp_path / "raft"
+    own, lost = manager(new_id()), manager(new_id())
+    for node in (own, lost):
+        cluster.put_node(node)
+    web = cluster.create(spec(0))
+    running = TaskStatus(NOW, TaskState.RUNNING, "started")
+
+    def run(tx: Transaction) -> None:
+        for slot in range(1, 3001):
+            task = Task(id=new_id(), service_id=web.id, slot=slot, node_id=lost.id, spec=web.spec.task, status=running)
+            tx.create(replace(task, spec_version=web.spec_version))
+
+    for _ in range(3):
+        cluster.write(run)
+    identity = NodeIdentity(own.id, Role.MANAGER, new_id())
+    create_from_copy(folder, "192.0.2.1:2377", identity, cluster.store.index, cluster.store.freeze()())
+    lead_alone(folder, "192.0.2.1:2377", identity, NOW)
+    held = state.load(folder, identity.cluster_id, identity.node_id)
+    held.journal.close()
+    store = cluster.store
+    bodies = [(entry.idx, codec.decode_command(entry.command)[1]) for entry in held.journal.entries]
+    entries = [(index, body) for index, body in bodies if isinstance(body, bytes)]
+    assert len(entries) > 1
+    for index, entry in entries:
+        assert len(entry) <= MAX_COMMAND
+        store.apply(index, b"", entry)
+    assert [node.id for node in store.nodes()] == [own.id]
+    assert [task.status.state for task in store.tasks()] == [TaskState.ORPHANED] * 9000
 
 
 def test_a_log_without_the_clusters_state_is_refused() -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from core.errors import FailedPrecondition, PermissionDenied, UnknownOutcome
-from raft import Timing, create_from_copy, force_new_cluster
+from raft import MAX_COMMAND, Timing, codec, create_from_copy, force_new_cluster
+from raft.storage import state
+from raft.storage.frame import MAX_FRAME
 from tests.support.managers import Cluster, Manager, Notebook, cluster, until
 from tests.unit.raft.test_cluster import FAST, SMALL, everywhere, written
 
@@ -17,7 +19,7 @@ LAST = b"the others are gone"
 def force(manager: Manager, notebook: Notebook | None = None) -> None:
     """As the manager's process would, which is stopped."""
     machine = notebook or Notebook()
-    force_new_cluster(manager.folder, manager.addr, manager.credentials.identity, machine, lambda: LAST)
+    force_new_cluster(manager.folder, manager.addr, manager.credentials.identity, machine, lambda: [LAST])
 
 
 async def kill_all(made: Cluster) -> None:
@@ -134,6 +136,33 @@ async def test_it_can_be_forced_again_and_at_another_address(tmp_path: Path) -> 
         await until(lambda: survivor.leadership.is_leader)
         await until(lambda: [member.addr for member in survivor.raft.members()] == [survivor.addr])
         assert survivor.notebook.commands == [b"before", LAST, LAST]
+
+
+async def test_all_last_changes_are_entries_however_many_bytes_they_are(tmp_path: Path) -> None:
+    changes = [b"%d" % number + b"x" * (MAX_COMMAND - 2) for number in range(MAX_FRAME // MAX_COMMAND + 2)]
+    async with cluster(tmp_path, 1, FAST) as made:
+        (survivor,) = made.managers
+        await survivor.propose(b"before")
+        await survivor.kill()
+        identity = survivor.credentials.identity
+        force_new_cluster(survivor.folder, survivor.addr, identity, Notebook(), lambda: changes)
+        held = state.load(survivor.folder, identity.cluster_id, identity.node_id)
+        held.journal.close()
+        assert [codec.decode_command(entry.command)[1] for entry in held.journal.entries][-len(changes) :] == changes
+
+
+async def test_a_last_change_that_no_log_can_hold_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    async with cluster(tmp_path, 1, FAST) as made:
+        (survivor,) = made.managers
+        await survivor.propose(b"before")
+        await survivor.kill()
+        identity = survivor.credentials.identity
+        too_large = b"x" * (2 * MAX_COMMAND)
+        with pytest.raises(FailedPrecondition, match=r"too large.*left as it was; use a backup"):
+            force_new_cluster(survivor.folder, survivor.addr, identity, Notebook(), lambda: [b"fits", too_large])
+        await survivor.start()
+        await until(lambda: survivor.leadership.is_leader)
+        assert survivor.notebook.commands == [b"before"]
 
 
 async def test_one_that_was_never_a_full_member_is_refused(tmp_path: Path) -> None:

@@ -6,12 +6,11 @@ etcd's wal/decoder.go judges likewise); otherwise it is damage too. A frame's fi
 flipped bit never looks like a sector that was not written.
 """
 
-import mmap
-import os
 import struct
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
+
+from raft.storage.file import FileBytes
 
 _HEADER = struct.Struct("<4sIII")  # magic, length, checksum of the payload, checksum of the three before
 _MAGIC = b"\xf7PSJ"
@@ -20,15 +19,7 @@ _SECTOR = 512
 MAX_FRAME = 64 << 20
 """Bytes of payload. Nothing longer is written, and nothing longer is ever read into memory."""
 
-Data = bytes | mmap.mmap
-
-
-def map_file(path: Path) -> Data:
-    """The file's bytes, none of them read yet. Raises OSError."""
-    with path.open("rb") as file:
-        if not os.fstat(file.fileno()).st_size:
-            return b""
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+Data = bytes | FileBytes
 
 
 class Torn(Exception):
@@ -54,7 +45,7 @@ def frame(payload: bytes) -> bytes:
 
 
 def read_frames(data: Data, start: int = 0) -> Iterator[tuple[int, bytes]]:
-    """(offset, payload) of each frame. Raises Torn or Damaged where it has to end early."""
+    """(offset, payload) of each frame. Raises Torn or Damaged where it has to end early; OSError of a file."""
     offset = start
     while offset < len(data):
         payload = _payload_at(data, offset)
@@ -68,36 +59,35 @@ def _size(length: int) -> int:
     return _HEADER.size + length + len(_END)
 
 
-def _length_at(data: Data, offset: int) -> int | None:
-    """Of the payload of the frame that begins there, if one does."""
+def _head_at(data: Data, offset: int) -> tuple[int, int] | None:
+    """Length and checksum of the payload of the frame that begins there, if one does."""
     head = data[offset : offset + _HEADER.size]
     if len(head) < _HEADER.size:
         return None
-    magic, length, _, check = _HEADER.unpack(head)
+    magic, length, checksum, check = _HEADER.unpack(head)
     if magic != _MAGIC or zlib.crc32(head[:-4]) != check or length > MAX_FRAME:
         return None
-    return int(length)
+    return length, checksum
 
 
 def _payload_at(data: Data, offset: int) -> bytes | None:
-    length = _length_at(data, offset)
-    if length is None or offset + _size(length) > len(data):
+    head = _head_at(data, offset)
+    if head is None or offset + _size(head[0]) > len(data):
         return None
-    start = offset + _HEADER.size
-    payload = data[start : start + length]
-    checksum = _HEADER.unpack(data[offset:start])[2]
-    whole = zlib.crc32(payload) == checksum and data[start + length : start + length + 1] == _END
-    return payload if whole else None
+    length, checksum = head
+    body = data[offset + _HEADER.size : offset + _size(length)]
+    payload = body[:length]
+    return payload if zlib.crc32(payload) == checksum and body[length:] == _END else None
 
 
 def _verdict(data: Data, offset: int) -> Torn | Damaged:
     at = data.find(_MAGIC, offset + 1)
     while at >= 0:
-        if _length_at(data, at) is not None:
+        if _head_at(data, at) is not None:
             return Damaged(offset)
         at = data.find(_MAGIC, at + 1)
-    length = _length_at(data, offset)
-    end = len(data) if length is None else offset + _size(length)
+    head = _head_at(data, offset)
+    end = len(data) if head is None else offset + _size(head[0])
     if end > len(data) or len(data) - offset < _HEADER.size:
         return Torn(offset)
     return Torn(offset) if _has_zero_sector(data, offset, end) else Damaged(offset)

@@ -11,7 +11,8 @@ from proto import raft_pb2 as pb
 from raft import codec
 from raft.messages import Entry
 from raft.storage.errors import DamagedState, reading
-from raft.storage.frame import Damaged, Torn, map_file, read_frames
+from raft.storage.file import FileBytes
+from raft.storage.frame import Damaged, Torn, read_frames
 from raft.storage.header import Owner, check_header, place, read_header
 from raft.storage.journal import SUFFIX, Contents, Segment
 from raft.storage.keys import KeyRing
@@ -37,12 +38,12 @@ class Reading:
 
 
 def owner_of(folder: Path) -> Owner:
-    """Whose log lies there, by its last file. Raises DamagedState, or FailedPrecondition for another format."""
+    """Whose log lies there, by its last file. Raises DamagedState, UnreadableState, or FailedPrecondition for another
+    format."""
     path = max(folder.glob(f"*{SUFFIX}"), default=folder / f"*{SUFFIX}")
-    with reading(path):
-        data = map_file(path)
     try:
-        _, payload = next(read_frames(data), (0, None))
+        with reading(path):
+            _, payload = next(read_frames(FileBytes(path)), (0, None))
     except (Torn, Damaged):
         payload = None
     if payload is None:
@@ -78,7 +79,7 @@ class _SegmentReader:
     def read(self, last: bool) -> None:
         """Adds what the file says to the result."""
         try:
-            self._read_frames(read_frames(map_file(self._path)))
+            self._read_frames(read_frames(FileBytes(self._path)))
         except Torn as torn:
             if not last:
                 raise self._damaged("the file ends early, and later files follow", torn.offset) from torn

@@ -16,7 +16,8 @@ from proto import raft_pb2 as pb
 from raft import codec
 from raft.api import MAX_CHUNK, MAX_REQUEST_ID
 from raft.storage.errors import DamagedState, reading, writing
-from raft.storage.frame import Damaged, Torn, frame, map_file, read_frames
+from raft.storage.file import FileBytes
+from raft.storage.frame import Damaged, Torn, frame, read_frames
 from raft.storage.header import Owner, check_header, new_header, place, read_header
 from raft.storage.keys import KeyRing
 from raft.storage.seal import DataKey, Unsealable
@@ -91,10 +92,9 @@ def check_state(state: pb.RaftSnapshotState) -> None:
 
 def sealed_with(path: Path) -> bytes:
     """The id of the data key. Raises DamagedState, UnreadableState, or FailedPrecondition for another format."""
-    with reading(path):
-        data = map_file(path)
     try:
-        _, payload = next(read_frames(data))
+        with reading(path):
+            _, payload = next(read_frames(FileBytes(path)))
     except (Torn, Damaged, StopIteration) as error:
         raise DamagedState(path, 0, "the snapshot is damaged") from error
     return read_header(path, payload).key_id
@@ -108,7 +108,7 @@ class Snapshot:
         self._path = path
         self._node_id = node_id
         with reading(path):
-            self._data = map_file(path)
+            self._data = FileBytes(path)
         first = next(self._frames(), None)
         if first is None:
             raise self._damaged(0, "the snapshot is empty")
@@ -127,7 +127,7 @@ class Snapshot:
         return self.state.entry.term
 
     def chunks(self) -> Iterator[bytes]:
-        """What the state machine gave. Raises DamagedState where it is not whole."""
+        """What the state machine gave. Raises DamagedState where it is not whole, or UnreadableState."""
         count = 0
         end = None
         for number, part in enumerate(self._parts()):
@@ -167,7 +167,8 @@ class Snapshot:
 
     def _frames(self) -> Iterator[tuple[int, bytes]]:
         try:
-            yield from read_frames(self._data)
+            with reading(self._path):
+                yield from read_frames(self._data)
         except (Torn, Damaged) as error:
             raise self._damaged(error.offset, "the snapshot is damaged") from error
 

@@ -1,14 +1,17 @@
 """Everything a process does to its files, counted, so that it can end between any two of them."""
 
+import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 from tests.support.disks import Platter
 
 NAMES = ("write", "fsync", "fdatasync", "replace", "rename", "unlink", "ftruncate", "mkdir")
+SECTOR = 512
 
 
 class Died(BaseException):
@@ -71,3 +74,17 @@ def counted(
     finally:
         for one in patches:
             one.stop()
+
+
+def bad_sector(path: Path, bad: int) -> Callable[[int, int, int], bytes]:
+    """In place of os.pread: of `path`, a disk gives back what lies before byte `bad`, and fails at that sector."""
+    real, file = os.pread, path.stat()
+
+    def pread(descriptor: int, size: int, offset: int) -> bytes:
+        if not os.path.samestat(os.fstat(descriptor), file) or not offset - SECTOR < bad < offset + size:
+            return real(descriptor, size, offset)
+        if bad <= offset:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(descriptor, bad - offset, offset)
+
+    return pread

@@ -14,11 +14,12 @@ from click.testing import CliRunner, Result
 from core.errors import FailedPrecondition, PyswarmError
 from core.ids import new_id
 from proto import store_pb2 as pb
-from pyswarm.cli.main import cli
+from pyswarm.cli.main import cli, main
 from pyswarm.node.state import StateDir
 from raft import Timing, codec
 from raft.engine import events as ev
 from raft.storage import state as storage
+from tests.support.file_operations import SECTOR, bad_sector
 from tests.support.lone_engine import LoneEngine, load
 
 CLUSTER, NODE = new_id(), new_id()
@@ -178,6 +179,24 @@ def test_who_may_not_read_it_is_told_to_be_root(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr("pyswarm.node.state.StateDir", refuse)
     assert refusal("check", tmp_path) == f"cannot read {tmp_path}: Permission denied; run this as root"
+
+
+@pytest.mark.parametrize("verb", ["check", "dump"])
+def test_S8_a_bad_sector_under_the_log_is_told_with_file_and_byte(
+    tmp_path: Path, verb: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    member = log(tmp_path)
+    member.write(30)
+    member.close()
+    path = max((tmp_path / "raft").glob("*.wal"))
+    monkeypatch.setattr(os, "pread", bad_sector(path, 2 * SECTOR))
+    monkeypatch.setattr(sys, "argv", ["pyswarm", "raft", verb, "--state-dir", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert f"cannot read {path}: Input/output error at byte 1024. This manager does not start without it" in told.err
 
 
 @pytest.mark.parametrize("verb", ["check", "dump"])

@@ -14,12 +14,14 @@ from proto import raft_pb2 as pb
 from raft import Timing
 from raft.storage import state as storage
 from raft.storage.errors import StorageFailed, UnreadableState
+from raft.storage.inspection import inspect_log
 from raft.storage.journal import Journal
 from raft.storage.keys import load_keys
 from raft.storage.reader import read_journal
 from raft.storage.seal import DataKey
+from raft.storage.snapshot import Snapshot, SnapshotWriter
 from raft.transport.snapshots import receive_snapshot
-from tests.support.file_operations import counted
+from tests.support.file_operations import SECTOR, bad_sector, counted
 from tests.support.lone_engine import LoneEngine, load
 from tests.support.managers import until
 from tests.unit.raft.test_journal import entry
@@ -27,6 +29,7 @@ from tests.unit.raft.test_journal import entry
 CLUSTER, NODE = new_id(), new_id()
 TIMING = Timing(snapshot_entries=1000, keep_entries=4)
 ERRORS = [errno.ENOSPC, errno.EIO]
+CHUNKS = [b"x" * 700, b"y" * 900]
 
 
 def failure(number: int) -> OSError:
@@ -133,15 +136,59 @@ async def test_S9_a_snapshot_that_finds_no_room_is_refused_and_leaves_nothing(tm
     assert await receive_snapshot(parts(), path, owner, DataKey(bytes(32))) == 1
 
 
-def test_S8_a_log_that_cannot_be_read_says_which_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    storage.create(tmp_path / "raft", CLUSTER, NODE, None).journal.close()
+def test_S8_a_log_that_cannot_be_read_says_which_file_and_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One bad sector, wherever it is: never a signal that ends the process."""
+    folder = tmp_path / "raft"
+    journal = storage.create(folder, CLUSTER, NODE, None).journal
+    for index in range(2, 6):
+        journal.append(entry(index, size=300))
+        journal.sync()
+    journal.close()
+    path = max(folder.glob("*.wal"), key=lambda file: file.stat().st_size)
+    for bad in range(0, path.stat().st_size, SECTOR):
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "pread", bad_sector(path, bad))
+            expected = f"cannot read {path}: Input/output error at byte {bad}. This manager does not start without it"
+            for read in (lambda: storage.load(folder, CLUSTER, NODE), lambda: inspect_log(folder)):
+                with pytest.raises(UnreadableState) as refused:
+                    read()
+                assert refused.value.message == expected
 
-    def fails(*_: object, **__: object) -> None:
-        raise failure(errno.EIO)
 
-    monkeypatch.setattr("raft.storage.reader.map_file", fails)
-    with pytest.raises(UnreadableState, match=r"cannot read .*\.wal: Input/output error\. This manager does not start"):
-        storage.load(tmp_path / "raft", CLUSTER, NODE)
+def test_S8_a_snapshot_that_cannot_be_read_says_which_file_and_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that was opened before."""
+    path, opened = written_snapshot(tmp_path)
+    for bad in range(0, path.stat().st_size, SECTOR):
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "pread", bad_sector(path, bad))
+            for read in (lambda: opened, lambda: Snapshot(path, CLUSTER, NODE, load_keys(path.parent))):
+                with pytest.raises(UnreadableState, match=f"cannot read {path}: Input/output error at byte {bad}"):
+                    list(read().chunks())
+    assert list(opened.chunks()) == CHUNKS
+
+
+def test_S8_a_file_that_becomes_shorter_while_it_is_read_says_so(tmp_path: Path) -> None:
+    path, opened = written_snapshot(tmp_path)
+    size = path.stat().st_size
+    for length in range(size - 1, -1, -SECTOR):
+        os.truncate(path, length)
+        with pytest.raises(
+            UnreadableState, match=f"{path}: the file became shorter while it was read, at byte {length}"
+        ):
+            list(opened.chunks())
+
+
+def written_snapshot(folder: Path) -> tuple[Path, Snapshot]:
+    state = storage.create(folder / "raft", CLUSTER, NODE, None)
+    state.journal.close()
+    beside = pb.RaftSnapshotState(entry=pb.RaftEntry(index=9, term=1))
+    writer = SnapshotWriter(state.snapshot_path, state.owner, state.keys.current, beside)
+    for chunk in CHUNKS:
+        writer.write(chunk)
+    writer.finish()
+    return state.snapshot_path, state.open_snapshot()
 
 
 @pytest.mark.parametrize("number", ERRORS, ids=["disk full", "input/output error"])

@@ -118,6 +118,8 @@ class Stop:
 
 Action = Deliver | Reply | Campaign | Adopt | Read | Readable | Stop
 _LONG_AGO = -(1 << 62)
+_DRIFT = 10
+"""A leader trusts its lease for a tenth less than the others keep it: clocks do not run alike."""
 
 
 class Guard:
@@ -209,6 +211,7 @@ class Guard:
             return self._drop("S11")  # S11: a term has one leader, and that is us
         self._leader_heard = now
         self._searching = False
+        self._grants = None  # L1: whoever would have voted for us did not know that the leader is there
         if isinstance(message, Install):
             return self._install(message)
         self._ack_sent = message.sent
@@ -343,6 +346,12 @@ class Guard:
             return now < self.lease_until()
         return now - self._leader_heard < self._lease
 
+    def may_stand(self, now: int) -> bool:
+        """L1: our own vote keeps the lease like any other: not while the leader is alive, unless it asked for it."""
+        allowed = self._transfer_term == self._view.term + 1 or not self.leader_alive(now)
+        self.fired["L1"] += not allowed
+        return allowed
+
     def _leader_expected(self, now: int) -> bool:
         """Whether a leader may still be there: silent for a while only, and nothing says that it is gone."""
         if self._view.is_leader:
@@ -370,7 +379,7 @@ class Guard:
         """Until when nobody else can have become leader (the leader's own clock, ns), if we are."""
         if not self._view.is_leader or self.handing_over:
             return _LONG_AGO
-        return self.confirmed() + self._lease
+        return self.confirmed() + self._lease - self._lease // _DRIFT
 
     def led_at(self, now: int) -> int:
         """The latest time (own clock, ns) at which we surely were the leader: that of now while the lease holds."""

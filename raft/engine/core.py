@@ -286,7 +286,7 @@ class Core(SyncObj):  # type: ignore[misc]  # the engine has no types
 
 
 def clock() -> float:
-    """The engine's clock, seconds. A simulation replaces it."""
+    """The engine's clock, seconds: the hooks'. A simulation replaces it."""
     return float(pysyncobj.syncobj.monotonicTime())
 
 

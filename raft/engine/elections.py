@@ -31,7 +31,7 @@ class Elections:
         self.campaign = False
         if not voter:
             core.election_deadline = now + self._timing.election_max / SECOND
-        elif campaign:
+        elif campaign and self._guard.may_stand(int(now * SECOND)):
             core.election_deadline = 0
         else:
             self._hurry(now)

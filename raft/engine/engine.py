@@ -129,6 +129,7 @@ class Engine:
                 self._hand_over_until = 0
             elif not self._handed_over and self._core.hand_over():
                 self._handed_over = True
+                self.lease_until = 0  # before anyone else can lead
                 self._flush()
 
     # -- proposals

@@ -1,10 +1,13 @@
 """The engine, held at the exact version whose inside we know.
 
-Three names of its module are ours: how it makes its journal, its serializer, and what it calls pickle. Nothing is ever
-pickled or unpickled: log entries are protobuf, and the engine only hands their bytes on.
+Four names of its module are ours: how it makes its journal, its serializer, its clock, and what it calls pickle.
+Nothing is ever pickled or unpickled: log entries are protobuf, and the engine only hands their bytes on.
 """
 
+import time
+
 import pysyncobj.syncobj as engine
+from pysyncobj.monotonic import monotonic
 from pysyncobj.version import VERSION
 
 VERSION_NEEDED = "0.3.17"
@@ -48,6 +51,11 @@ class _CommandCodec:
         raise AssertionError("the engine does not encode commands")
 
 
+def _clock() -> float:
+    """Goes on while the machine sleeps: a leader that wakes up knows that its lease is over."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def install() -> None:
     """Checks the engine and hooks it. Raises WrongEngine."""
     if VERSION != VERSION_NEEDED:
@@ -59,6 +67,8 @@ def install() -> None:
     engine.createJournal = lambda journal: journal
     engine.Serializer = lambda serializer, *_: serializer
     engine.pickle = _CommandCodec
+    if engine.monotonicTime is monotonic:  # a simulation has a clock of its own
+        engine.monotonicTime = _clock
 
 
 def check_instance(instance: object) -> None:

@@ -71,9 +71,15 @@ class Reads:
         """The tickets of those that may read now."""
         if not self._readers:
             return []
-        ready = [reader for reader in self._readers if reader.index is not None and reader.index <= applied]
-        self._readers = [reader for reader in self._readers if reader not in ready]
-        return [reader.ticket for reader in ready]
+        ready: list[int] = []
+        waiting: list[_Reader] = []
+        for reader in self._readers:
+            if reader.index is not None and reader.index <= applied:
+                ready.append(reader.ticket)
+            else:
+                waiting.append(reader)
+        self._readers = waiting
+        return ready
 
     # -- the leader
 

@@ -7,6 +7,7 @@ import pytest
 from core.clock import MILLISECOND, SECOND
 from raft.api import Timing
 from tests.support.raft_sim.simulated import simulated
+from tests.support.raft_sim.stage import Stage
 
 SLOW = Timing(
     heartbeat=250 * MILLISECOND,
@@ -76,3 +77,34 @@ def test_L1_streams_that_break_for_a_moment_change_no_leader(tmp_path: Path) -> 
             world.notice()
             world.run(0.5)
         assert (world.await_leader(), leader.status.term) == (leader, term)
+
+
+def test_L1_a_grant_that_is_late_elects_nobody_within_the_lease_of_a_leader_heard_again(tmp_path: Path) -> None:
+    """Else the old leader would answer reads that miss what the new one has acknowledged."""
+    reached = [heard_again(seed, tmp_path / str(seed)) for seed in range(1, 7)]
+    assert any(reached)
+
+
+def heard_again(seed: int, folder: Path) -> bool:
+    """Whether the leader still led when `follower`, which has heard it again, got the grant it had asked for before."""
+    folder.mkdir()
+    with simulated(seed, folder, 3) as world:
+        stage = Stage(world)
+        leader, follower, other = stage.members
+        stage.elect(leader)
+        world.run(0.3)
+        leader.may_stand = other.may_stand = False
+        follower.may_stand = True
+        stage.cut_one_way(leader, follower, other)
+        stage.hold(other, follower)
+        world.run_until(lambda: stage.held(other, follower), 5, "a grant is on its way")
+        world.cut.pop((leader.id, follower.id))
+        world.run(0.1)
+        stage.cut(leader, follower)
+        reached = leader.leads and leader.holds_lease
+        for deliver in world.held.pop((other.id, follower.id)):
+            world.loop.call_soon(deliver, context=follower.context)
+        for _ in range(200):
+            world.run(0.002)
+            assert not (follower.leads and leader.holds_lease)
+        return reached

@@ -23,6 +23,7 @@ from raft.messages import (
 )
 
 LEASE = 400
+TRUSTED = LEASE * 9 // 10
 PATIENCE = 1000
 OWN, A, B, STRANGER = "own", "a", "b", "stranger"
 
@@ -206,6 +207,28 @@ def test_L1_a_quorum_of_grants_in_the_same_round_starts_the_election() -> None:
     assert bench.receive("c", PreVoteReply(5, 1, True)) == []
 
 
+def test_L1_a_grant_from_before_the_leader_was_heard_again_starts_no_election() -> None:
+    bench = Bench(FakeView([0, 1]))
+    bench.guard.pre_vote()
+    bench.receive(A, Heartbeat(5, 1), now=10_000)  # the answer lets it trust its lease
+    assert bench.receive(B, PreVoteReply(5, 1, True), now=10_001) == []
+
+
+def test_L1_a_member_gives_itself_no_vote_within_the_lease_unless_the_leader_asks_for_it() -> None:
+    bench = Bench(FakeView([0, 1]))
+    bench.receive(A, Heartbeat(5, 1), now=10_000)
+    assert not bench.guard.may_stand(10_000 + LEASE - 1)
+    assert bench.guard.may_stand(10_000 + LEASE)
+    bench.receive(A, TimeoutNow(5), now=10_001)
+    assert bench.guard.may_stand(10_002)
+
+
+def test_a_leader_trusts_its_lease_for_less_time_than_the_others_keep_it() -> None:
+    bench = Bench(FakeView([0, 5], is_leader=True, leader=OWN))
+    bench.receive(A, AppendReply(5, 3, True, False, sent=10_000), now=10_001)
+    assert bench.guard.lease_until() == 10_000 + TRUSTED < 10_000 + LEASE
+
+
 def pre_vote(bench: Bench, now: int) -> bool:
     (action,) = bench.receive(B, PreVoteRequest(5, 2, 1, round=1), now)
     assert isinstance(action, Reply)
@@ -315,10 +338,10 @@ def test_the_lease_counts_from_when_a_quorum_was_asked() -> None:
     bench.receive(A, AppendReply(5, 4, True, False, sent=1000), now=1100)
     assert bench.guard.lease_until() < 0
     bench.receive(B, AppendReply(5, 4, True, False, sent=900), now=1100)
-    assert bench.guard.lease_until() == 900 + LEASE
-    assert bench.guard.leader_alive(1299)
-    assert not bench.guard.leader_alive(1300)
-    assert (bench.guard.led_at(1299), bench.guard.led_at(1300)) == (1299, 900)
+    assert bench.guard.lease_until() == 900 + TRUSTED
+    assert bench.guard.leader_alive(1259)
+    assert not bench.guard.leader_alive(1260)
+    assert (bench.guard.led_at(1259), bench.guard.led_at(1260)) == (1259, 900)
     view.is_leader = False
     assert bench.guard.lease_until() < 0
 
@@ -327,7 +350,7 @@ def test_whoever_hands_over_has_no_lease_any_more() -> None:
     view = FakeView([0, 1, 5], is_leader=True)
     bench = Bench(view)
     bench.receive(A, AppendReply(5, 4, True, False, sent=1000), now=1100)
-    assert bench.guard.lease_until() == 1000 + LEASE
+    assert bench.guard.lease_until() == 1000 + TRUSTED
     bench.guard.send(A, TimeoutNow(5), 1100)
     assert bench.guard.lease_until() < 0
 

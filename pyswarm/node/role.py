@@ -46,6 +46,8 @@ class ManagerRole:
         self._spawn = spawn
         self._founding = founding
         self._due = asyncio.Event()
+        self._ending: asyncio.Task[None] | None = None
+        """The last manager that was given up: until it has ended the log's folder is its own."""
 
     async def start(self) -> None:
         """Returns once a founding manager leads, or a joining one is a member."""
@@ -65,6 +67,7 @@ class ManagerRole:
         """The node stops, or leaves. The log stays, and so does `manager`: no other is started in its place."""
         if self.manager is not None:
             await self.manager.stop()
+        await self._ended()
 
     def look_again(self) -> None:
         """The certificate may be another."""
@@ -87,6 +90,7 @@ class ManagerRole:
                 backoff.reset()
 
     async def _take(self) -> None:
+        await self._ended()
         wanted = self._credentials.identity.role is Role.MANAGER
         if wanted and self.manager is None:
             await self.start()
@@ -114,7 +118,12 @@ class ManagerRole:
     async def _end(self) -> None:
         manager, self.manager = self.manager, None
         if manager is not None:
-            await manager.stop()
+            self._ending = asyncio.create_task(manager.stop())
+        await self._ended()
+
+    async def _ended(self) -> None:
+        if self._ending is not None:
+            await asyncio.shield(self._ending)
 
     def _failed(self, reason: str) -> None:
         problem = f"the manager on this node cannot run: {reason}"

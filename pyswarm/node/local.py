@@ -24,7 +24,7 @@ from pyswarm.node.config import DaemonConfig
 from pyswarm.node.engine import engine_info
 from pyswarm.node.entering import found, join
 from pyswarm.node.member import Member
-from pyswarm.node.recovery import be_sure_that_quorum_is_lost, go_on_alone, restore
+from pyswarm.node.recovery import be_sure_that_quorum_is_lost, go_on_alone, received, restore
 from pyswarm.node.state import StateDir
 
 _RESUME_RETRY = 5.0
@@ -93,9 +93,14 @@ class LocalNodeApi:
             await self._enter(join(self._config, self._state, request))
 
     async def restore(self, request: RestoreRequest, backup: AsyncIterable[bytes]) -> str:
-        async with self._changing:
-            self._check_free()
-            return await self._enter(restore(self._config, self._state, request, backup))
+        """The node is free for other things while `backup` arrives."""
+        self._check_free()
+        try:
+            async with received(backup, self._state.path) as file, self._changing:
+                self._check_free()
+                return await self._enter(restore(self._config, self._state, request, file))
+        except OSError as error:
+            raise self._disk_failed(error) from error
 
     async def leave(self, force: bool) -> None:
         async with self._changing:
@@ -178,7 +183,7 @@ class LocalNodeApi:
         try:
             member = await go_on_alone(self._config, self._state, request, self._pause)
             await self._start(member, member.enter())
-        except (PyswarmError, OSError) as error:
+        except Exception as error:
             if was_running and self._member is None:
                 self._error = str(error)
                 self._resuming = asyncio.create_task(self.resume())

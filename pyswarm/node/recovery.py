@@ -2,12 +2,15 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
 
 import raft
 from core.clock import WallClock
-from core.errors import FailedPrecondition
+from core.errors import FailedPrecondition, Unavailable
 from core.model import Role
 from identity.files import load_credentials
 from manager import recovery
@@ -20,6 +23,8 @@ from pyswarm.node.state import Membership, StateDir
 
 _LOOK_AROUND = 3.0
 """Seconds that a manager which has just started is given to meet the others."""
+_STALLED = 60.0
+"""Seconds without a byte after which a backup is not waited for any longer."""
 
 
 async def be_sure_that_quorum_is_lost(running: Callable[[], Manager | None]) -> None:
@@ -77,20 +82,39 @@ async def go_on_alone(
     return Member(config, state, alone, credentials)
 
 
-async def restore(
-    config: DaemonConfig, state: StateDir, request: RestoreRequest, backup: AsyncIterable[bytes]
-) -> Member:
+@asynccontextmanager
+async def received(backup: AsyncIterable[bytes], folder: Path) -> AsyncIterator[BinaryIO]:
+    """All of `backup`, in a file on the disk of `folder` that is gone afterwards.
+
+    Raises OSError, and Unavailable if nothing more arrives though `backup` has not ended.
+    """
+    pieces = aiter(backup)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        while piece := await _next_piece(pieces):
+            await asyncio.to_thread(file.write, piece)
+        file.seek(0)
+        yield file
+
+
+async def _next_piece(pieces: AsyncIterator[bytes]) -> bytes:
+    """Empty at the end."""
+    try:
+        async with asyncio.timeout(_STALLED):
+            return await anext(pieces, b"")
+    except TimeoutError:
+        raise Unavailable(
+            f"the backup did not arrive: nothing of it came for {_STALLED:g} s; start `pyswarm restore` again"
+        ) from None
+
+
+async def restore(config: DaemonConfig, state: StateDir, request: RestoreRequest, backup: BinaryIO) -> Member:
     """The first manager of the cluster that `backup` holds. What is on disk counts once this returns; if it raises, the
     caller wipes it. Raises InvalidArgument for addresses that cannot be, and what manager.recovery's `restore` raises.
     """
     membership = Membership(request.advertise_addr, request.listen_addr)
     address = own_address(config, membership)
-    with tempfile.TemporaryFile(dir=state.path) as file:
-        async for piece in backup:
-            await asyncio.to_thread(file.write, piece)
-        file.seek(0)
-        credentials = await asyncio.to_thread(
-            recovery.restore, file, request.passphrase, state.raft, str(address), address.host, WallClock().now()
-        )
+    credentials = await asyncio.to_thread(
+        recovery.restore, backup, request.passphrase, state.raft, str(address), address.host, WallClock().now()
+    )
     keep(state, membership, credentials)
     return Member(config, state, membership, credentials)

@@ -1,5 +1,6 @@
 """A node that goes on alone, or out of a backup: real managers over gRPC and disks; the engine is played."""
 
+import asyncio
 import errno
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
@@ -114,18 +115,19 @@ async def test_a_node_without_a_managers_log_is_refused(nodes: list[LocalNode]) 
     assert two.api.status().state == "active"
 
 
+@pytest.mark.parametrize("error", [FailedPrecondition("the log is damaged"), AssertionError("damaged in a new way")])
 async def test_a_log_that_cannot_be_used_leaves_the_manager_what_it_was(
-    nodes: list[LocalNode], monkeypatch: pytest.MonkeyPatch
+    nodes: list[LocalNode], monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     await found(nodes, 1)
     (one, *_) = nodes
 
     def refuse(*_: object) -> None:
-        raise FailedPrecondition("the log is damaged")
+        raise error
 
     with monkeypatch.context() as patched:
         patched.setattr(recovery, "lead_alone", refuse)
-        with pytest.raises(FailedPrecondition, match="damaged"):
+        with pytest.raises(type(error), match="damaged"):
             await one.init(force_new_cluster=True)
     await eventually("it goes on", lambda: one.api.manager is not None and one.api.manager.is_leader)
     assert await services(one) == ["web"]
@@ -224,6 +226,30 @@ async def test_only_a_manager_gives_a_backup_and_only_a_free_node_takes_one(node
     backup = list(await one.api.backup(PASSPHRASE))
     with pytest.raises(AlreadyInSwarm):
         await one.api.restore(RestoreRequest(passphrase=PASSPHRASE), stream(backup))
+
+
+async def test_a_backup_that_stalls_keeps_nobody_waiting_and_is_given_up(
+    nodes: list[LocalNode], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, *_ = nodes
+    asked, stalled = asyncio.Event(), asyncio.Event()
+
+    async def stalling() -> AsyncIterator[bytes]:
+        yield b"the beginning"
+        asked.set()
+        await stalled.wait()
+
+    upload = asyncio.create_task(one.api.restore(RestoreRequest(passphrase=PASSPHRASE), stalling()))
+    await asked.wait()
+    await one.init()
+    stalled.set()
+    with pytest.raises(AlreadyInSwarm):
+        await upload
+    await one.api.leave(force=True)
+    monkeypatch.setattr(local_recovery, "_STALLED", 0.1)
+    stalled.clear()
+    with pytest.raises(Unavailable, match=r"nothing of it came for 0.1 s; start `pyswarm restore` again"):
+        await one.api.restore(RestoreRequest(passphrase=PASSPHRASE), stalling())
 
 
 @pytest.mark.parametrize(("passphrase", "keep"), [("another passphrase", 1.0), (PASSPHRASE, 0.5), (PASSPHRASE, 0.01)])

@@ -6,7 +6,7 @@ from identity.credentials import Credentials
 from raft.api import MAX_CHUNK, MAX_COMMAND, Consensus, Leadership, Member, StateMachine, Timing
 from raft.consensus import RaftNode
 from raft.membership import Change
-from raft.recovery import create_from_copy, force_new_cluster
+from raft.recovery import create_from_copy, force_new_cluster, voters
 from raft.storage import state
 from raft.storage.errors import Locked
 from raft.storage.inspection import Inspection, LoggedEntry, inspect_log
@@ -29,6 +29,7 @@ __all__ = [
     "force_new_cluster",
     "inspect_log",
     "open_member",
+    "voters",
     "wipe",
 ]
 

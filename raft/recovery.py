@@ -54,6 +54,14 @@ def force_new_cluster(
         state.journal.close()
 
 
+def voters(folder: Path, identity: NodeIdentity) -> dict[str, str]:
+    """Node id -> address of the full members, as the log in `folder` has them. Raises what raft.open_member raises."""
+    state = load(folder, identity.cluster_id, identity.node_id)
+    state.journal.close()
+    known = state.membership.current
+    return {node_id: known.peers[node_id].addr for node_id in known.voters}
+
+
 def _replay(state: State, machine: StateMachine) -> None:
     """Committed or not: what this member holds is all that is left, so it counts."""
     applier = Applier(machine)

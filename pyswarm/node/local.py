@@ -24,7 +24,7 @@ from pyswarm.node.config import DaemonConfig
 from pyswarm.node.engine import engine_info
 from pyswarm.node.entering import found, join
 from pyswarm.node.member import Member
-from pyswarm.node.recovery import be_sure_that_quorum_is_lost, go_on_alone, received, restore
+from pyswarm.node.recovery import go_on_alone, has_lost_quorum, received, restore
 from pyswarm.node.state import StateDir
 
 _RESUME_RETRY = 5.0
@@ -178,14 +178,13 @@ class LocalNodeApi:
     async def _go_on_alone(self, request: InitRequest) -> str:
         """If that fails, goes on as what the disk says that it is."""
         was_running = self._member is not None
-        if was_running:
-            await be_sure_that_quorum_is_lost(lambda: self.manager)
+        sure = was_running and await has_lost_quorum(lambda: self.manager)
         try:
-            member = await go_on_alone(self._config, self._state, request, self._pause)
+            member = await go_on_alone(self._config, self._state, request, self._pause, sure)
             await self._start(member, member.enter())
         except Exception as error:
             if was_running and self._member is None:
-                self._error = str(error)
+                self._error = str(error) or repr(error)  # never empty: the node would pass for a free one
                 self._resuming = asyncio.create_task(self.resume())
             if isinstance(error, OSError):
                 raise self._disk_failed(error) from error

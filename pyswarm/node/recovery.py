@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,51 +13,80 @@ from core.clock import WallClock
 from core.errors import FailedPrecondition, Unavailable
 from core.model import Role
 from identity.files import load_credentials
+from identity.model import NodeIdentity
 from manager import recovery
 from manager.manager import Manager
 from pyswarm.engineapi.ports import InitRequest, RestoreRequest
+from pyswarm.node.addresses import parse_host_port
 from pyswarm.node.config import DaemonConfig
 from pyswarm.node.entering import keep
 from pyswarm.node.member import Member, own_address
 from pyswarm.node.state import Membership, StateDir
 
 _LOOK_AROUND = 3.0
-"""Seconds that a manager which has just started is given to meet the others."""
+"""Seconds that a manager which has just started is given to meet the others, and the others to answer."""
 _STALLED = 60.0
 """Seconds without a byte after which a backup is not waited for any longer."""
 
 
-async def be_sure_that_quorum_is_lost(running: Callable[[], Manager | None]) -> None:
-    """Raises FailedPrecondition if enough managers can be reached, now or a few seconds later."""
+async def has_lost_quorum(running: Callable[[], Manager | None]) -> bool:
+    """Whether this node's manager is sure of it; one that does not run all the time, or has only just begun to, is not.
+
+    Raises FailedPrecondition if enough managers can be reached, now or a few seconds later.
+    """
     deadline = asyncio.get_running_loop().time() + _LOOK_AROUND
+    first = running()
     while asyncio.get_running_loop().time() < deadline:
         manager = running()
         if manager is not None:
-            _check_quorum_lost(manager.members)
+            voters = [member for member in manager.members if not member.learner]
+            _check_quorum_lost(sum(member.reachable for member in voters), len(voters))
             if len(manager.members) == 1:
-                return
+                return True
         await asyncio.sleep(0.1)
+    return first is not None and first is running()
 
 
-def _check_quorum_lost(members: Iterable[raft.Member]) -> None:
+async def _be_sure_that_quorum_is_lost(folder: Path, identity: NodeIdentity) -> None:
+    """Asks the managers in the log itself, while no manager runs here: whoever takes a connection counts.
+
+    Raises FailedPrecondition if they are enough, and what raft.voters raises.
+    """
+    voters = await asyncio.to_thread(raft.voters, folder, identity)
+    others = [addr for node_id, addr in voters.items() if node_id != identity.node_id]
+    answers = await asyncio.gather(*map(_answers, others))
+    _check_quorum_lost(1 + sum(answers), 1 + len(others))
+
+
+async def _answers(addr: str) -> bool:
+    target = parse_host_port(addr)
+    try:
+        async with asyncio.timeout(_LOOK_AROUND):
+            _, writer = await asyncio.open_connection(target.host, target.port)
+    except OSError:  # TimeoutError is one too
+        return False
+    writer.close()
+    return True
+
+
+def _check_quorum_lost(reachable: int, voters: int) -> None:
     """They would go on without this one."""
-    voters = [member for member in members if not member.learner]
-    reachable = sum(member.reachable for member in voters)
-    if len(voters) > 1 and reachable > len(voters) // 2:
+    if voters > 1 and reachable > voters // 2:
         raise FailedPrecondition(
-            f"the cluster has its quorum: {reachable} of {len(voters)} managers can be reached, and with "
+            f"the cluster has its quorum: {reachable} of {voters} managers can be reached, and with "
             "--force-new-cluster they would become a second cluster. Give up a lost manager with `pyswarm node demote` "
             "and `pyswarm node rm`; if this one shall go on alone all the same, stop the others first"
         )
 
 
 async def go_on_alone(
-    config: DaemonConfig, state: StateDir, request: InitRequest, stop: Callable[[], Awaitable[None]]
+    config: DaemonConfig, state: StateDir, request: InitRequest, stop: Callable[[], Awaitable[None]], sure: bool
 ) -> Member:
     """This node as the only manager of its cluster. `stop` is called to stop what runs, once the request is in order.
+    Unless it is `sure` that the others are gone, they are looked for then.
 
-    Raises FailedPrecondition for a node without a manager's log or with one that cannot be used, InvalidArgument for
-    addresses that cannot be: then nothing is changed on disk.
+    Raises FailedPrecondition for a node without a manager's log or with one that cannot be used, or if the quorum is
+    not lost, and InvalidArgument for addresses that cannot be: then nothing is changed on disk.
     """
     membership, credentials = state.load(), load_credentials(state.certificates)
     if membership is None or credentials is None or not raft.exists(state.raft):
@@ -74,6 +103,8 @@ async def go_on_alone(
     )
     address = own_address(config, wanted)
     await stop()
+    if not sure:
+        await _be_sure_that_quorum_is_lost(state.raft, credentials.identity)
     now = WallClock().now()
     await asyncio.to_thread(recovery.lead_alone, state.raft, str(address), credentials.identity, now)
     # Without the managers that it once joined through: they are none any more, and no guide to its own address.

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import socket
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
@@ -102,6 +103,35 @@ async def test_a_cluster_that_has_its_quorum_is_not_split(nodes: list[LocalNode]
     assert await services(two) == ["web"]
 
 
+async def test_a_cluster_is_not_split_by_a_manager_that_cannot_run(nodes: list[LocalNode]) -> None:
+    await found(nodes, 3)
+    one, two, _ = nodes
+    await one.stop()
+    host, port = one.addr.split(":")
+    with socket.create_server((host, int(port))):
+        one.start()
+        await one.api.resume()
+        await eventually("it cannot run", lambda: "cannot run" in one.api.status().error)
+        with pytest.raises(FailedPrecondition, match=r"3 of 3 managers can be reached.*stop the others first"):
+            await one.init(force_new_cluster=True)
+    await eventually("it is a manager again", lambda: one.reachable == 3)
+    assert await services(two) == ["web"]
+
+
+async def test_a_manager_that_was_not_started_yet_looks_for_the_others_itself(nodes: list[LocalNode]) -> None:
+    await found(nodes, 3)
+    survivor, *others = nodes
+    await survivor.stop()
+    survivor.start()
+    with pytest.raises(FailedPrecondition, match="3 of 3 managers can be reached"):
+        await survivor.init(force_new_cluster=True)
+    for node in others:
+        await node.stop()
+    await survivor.init(force_new_cluster=True)
+    assert await services(survivor) == ["web"]
+    assert survivor.reachable == 1
+
+
 async def test_a_node_without_a_managers_log_is_refused(nodes: list[LocalNode]) -> None:
     one, two, _ = nodes
     with pytest.raises(FailedPrecondition, match="holds no manager's state"):
@@ -115,7 +145,7 @@ async def test_a_node_without_a_managers_log_is_refused(nodes: list[LocalNode]) 
     assert two.api.status().state == "active"
 
 
-@pytest.mark.parametrize("error", [FailedPrecondition("the log is damaged"), AssertionError("damaged in a new way")])
+@pytest.mark.parametrize("error", [FailedPrecondition("the log is damaged"), AssertionError()])
 async def test_a_log_that_cannot_be_used_leaves_the_manager_what_it_was(
     nodes: list[LocalNode], monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
@@ -127,8 +157,9 @@ async def test_a_log_that_cannot_be_used_leaves_the_manager_what_it_was(
 
     with monkeypatch.context() as patched:
         patched.setattr(recovery, "lead_alone", refuse)
-        with pytest.raises(type(error), match="damaged"):
+        with pytest.raises(type(error)):
             await one.init(force_new_cluster=True)
+        assert one.api.status().state == "error"
     await eventually("it goes on", lambda: one.api.manager is not None and one.api.manager.is_leader)
     assert await services(one) == ["web"]
 

@@ -531,6 +531,7 @@ class RaftSnapshotPart(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TERM_FIELD_NUMBER: _builtins.int
+    HELLO_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     CHUNK_FIELD_NUMBER: _builtins.int
     END_FIELD_NUMBER: _builtins.int
@@ -540,22 +541,27 @@ class RaftSnapshotPart(_message.Message):
     end: _builtins.int
     """last: how many chunks there were"""
     @_builtins.property
+    def hello(self) -> Global___RaftMessage.Hello:
+        """first, to the member it is meant for; kept in no file"""
+
+    @_builtins.property
     def state(self) -> Global___RaftSnapshotState:
-        """first"""
+        """then"""
 
     def __init__(
         self,
         *,
         term: _builtins.int = ...,
+        hello: Global___RaftMessage.Hello | None = ...,
         state: Global___RaftSnapshotState | None = ...,
         chunk: _builtins.bytes = ...,
         end: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "chunk", b"chunk", "end", b"end", "state", b"state"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "chunk", b"chunk", "end", b"end", "hello", b"hello", "state", b"state"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "chunk", b"chunk", "end", b"end", "state", b"state", "term", b"term"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "chunk", b"chunk", "end", b"end", "hello", b"hello", "state", b"state", "term", b"term"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["state", "chunk", "end"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "state", "chunk", "end"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 

@@ -68,7 +68,7 @@ class RaftServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Install(self, request_iterator, context):
-        """A whole snapshot, apart from Exchange so that it never holds up a heartbeat. The first part bears the header.
+        """A whole snapshot, apart from Exchange so that it never holds up a heartbeat. The first part is a Hello too.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,7 +36,7 @@ class RaftStub:
     arrive in order or the stream ends.
     """
     Install: _grpc.StreamUnaryMultiCallable[_raft_pb2.RaftSnapshotPart, _raft_pb2.RaftSnapshotInstalled]
-    """A whole snapshot, apart from Exchange so that it never holds up a heartbeat. The first part bears the header."""
+    """A whole snapshot, apart from Exchange so that it never holds up a heartbeat. The first part is a Hello too."""
     Join: _grpc.UnaryUnaryMultiCallable[_raft_pb2.RaftJoinRequest, _raft_pb2.RaftJoinResponse]
     """Adds the caller to the log's members, after dialling back to its address; of a member, updates the address.
     Answered by the leader only.
@@ -52,7 +52,7 @@ class RaftAsyncStub(RaftStub):
     arrive in order or the stream ends.
     """
     Install: _aio.StreamUnaryMultiCallable[_raft_pb2.RaftSnapshotPart, _raft_pb2.RaftSnapshotInstalled]  # type: ignore[assignment]
-    """A whole snapshot, apart from Exchange so that it never holds up a heartbeat. The first part bears the header."""
+    """A whole snapshot, apart from Exchange so that it never holds up a heartbeat. The first part is a Hello too."""
     Join: _aio.UnaryUnaryMultiCallable[_raft_pb2.RaftJoinRequest, _raft_pb2.RaftJoinResponse]  # type: ignore[assignment]
     """Adds the caller to the log's members, after dialling back to its address; of a member, updates the address.
     Answered by the leader only.
@@ -77,7 +77,7 @@ class RaftServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_raft_pb2.RaftSnapshotPart],
         context: _ServicerContext,
     ) -> _typing.Union[_raft_pb2.RaftSnapshotInstalled, _abc.Awaitable[_raft_pb2.RaftSnapshotInstalled]]:
-        """A whole snapshot, apart from Exchange so that it never holds up a heartbeat. The first part bears the header."""
+        """A whole snapshot, apart from Exchange so that it never holds up a heartbeat. The first part is a Hello too."""
 
     @_abc_1.abstractmethod
     def Join(

@@ -74,13 +74,13 @@ class Snapshots:
         self._spawn(self._send(to))
 
     async def _send(self, to: SendSnapshot) -> None:
-        channel = self._links.channel(to.node_id)
+        connection = self._links.connection(to.node_id)
         try:
-            if channel is None:
+            if connection is None:
                 raise ConnectionResetError("the stream ended")
             snapshot = await asyncio.to_thread(self._state.open_snapshot)
             log.info("sending a snapshot", node=to.node_id, index=snapshot.index)
-            answer = await send_snapshot(channel, snapshot, to.term, _SEND_TIMEOUT)
+            answer = await send_snapshot(connection, snapshot, to.term, _SEND_TIMEOUT)
         except (grpc.aio.AioRpcError, ConnectionResetError) as error:
             reason = error.details() if isinstance(error, grpc.aio.AioRpcError) else str(error)
             log.info("a snapshot was not taken", node=to.node_id, reason=reason)

@@ -8,6 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from random import Random
 
 import grpc
@@ -29,6 +30,14 @@ _CONNECT_TIMEOUT = 2.0
 _MAX_QUEUED = 128 << 20
 """Bytes."""
 _HEAD_BYTES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Of a stream that is up, for a call beside it."""
+
+    channel: grpc.aio.Channel
+    hello: pb.RaftMessage.Hello
 
 
 class Link:
@@ -56,7 +65,7 @@ class Link:
         self._queued = 0
         self._wake = asyncio.Event()
         self._retry = asyncio.Event()
-        self.channel: grpc.aio.Channel | None = None
+        self.connection: Connection | None = None
         self._session: asyncio.Task[None] | None = None
         self._task = asyncio.create_task(self._run(), name=f"raft link to {peer.node_id}")
 
@@ -105,21 +114,21 @@ class Link:
         self._queued = 0
         async with self._credentials.channel(self.peer.addr, self.peer.node_id) as channel:
             call = RaftStub(channel).Exchange()
+            hello = pb.RaftMessage.Hello(
+                incarnation=self._own.incarnation, expected=self.peer.incarnation, addr=self._own.addr
+            )
             try:
                 async with asyncio.timeout(_CONNECT_TIMEOUT):
-                    hello = pb.RaftMessage.Hello(
-                        incarnation=self._own.incarnation, expected=self.peer.incarnation, addr=self._own.addr
-                    )
                     await call.write(pb.RaftMessage(hello=hello))
                     await call.initial_metadata()
-                self.channel = channel
+                self.connection = Connection(channel, hello)
                 self._mark(True)
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._write(call))
                     group.create_task(self._read(call))
             finally:
                 call.cancel()
-                self.channel = None
+                self.connection = None
 
     async def _write(self, call: "grpc.aio.StreamStreamCall[pb.RaftMessage, pb.RaftMessage]") -> None:
         while True:

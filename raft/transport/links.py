@@ -5,13 +5,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
-import grpc
-
 from identity.credentials import Credentials
 from raft.engine.events import Connected, Disconnected, Event, Received
 from raft.membership import Configuration, Peer
 from raft.messages import Message
-from raft.transport.link import Link
+from raft.transport.link import Connection, Link
 
 
 class Links:
@@ -57,10 +55,10 @@ class Links:
         link = self._links.get(node_id)
         return node_id == self._own.node_id or (link is not None and link.up)
 
-    def channel(self, node_id: str) -> grpc.aio.Channel | None:
+    def connection(self, node_id: str) -> Connection | None:
         """For a call beside the stream; None while that is down."""
         link = self._links.get(node_id)
-        return None if link is None else link.channel
+        return None if link is None else link.connection
 
     def seen_at(self, node_id: str, addr: str) -> None:
         """A member itself names this address: it is tried."""

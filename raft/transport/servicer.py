@@ -97,19 +97,19 @@ class Servicer(raft_pb2_grpc.RaftServicer):
         try:
             sender = self._caller(context)
             requests = _readable(requests)
-            hello = await anext(requests, None)
-            if hello is None or hello.WhichOneof("body") != "hello":
-                raise InvalidArgument("the first message of a stream is a Hello")
-            self._check_hello(sender, hello.hello)
+            hello = await self._greeted(sender, requests)
             await context.send_initial_metadata(())
-            async for reply in self._answers(sender, hello.hello.incarnation, requests):
+            async for reply in self._answers(sender, hello.incarnation, requests):
                 yield codec.encode_message(reply)
         except PyswarmError as error:
             await self._abort(context, error)
 
     async def Install(self, requests: AsyncIterator[pb.RaftSnapshotPart], context: Context) -> pb.RaftSnapshotInstalled:
         try:
-            return await self._host.install(self._caller(context), _readable(requests))
+            sender = self._caller(context)
+            requests = _readable(requests)
+            await self._greeted(sender, requests)
+            return await self._host.install(sender, requests)
         except PyswarmError as error:
             await self._abort(context, error)
 
@@ -141,9 +141,19 @@ class Servicer(raft_pb2_grpc.RaftServicer):
             raise PermissionDenied("only the managers of this cluster may take part in its log")
         return identity.node_id
 
+    async def _greeted(
+        self, sender: str, requests: AsyncIterator[pb.RaftMessage | pb.RaftSnapshotPart]
+    ) -> pb.RaftMessage.Hello:
+        """Reads the first message of a stream."""
+        first = await anext(requests, None)
+        if first is None or first.WhichOneof("body") != "hello":
+            raise InvalidArgument("the first message of a stream is a Hello")
+        self._check_hello(sender, first.hello)
+        return first.hello
+
     def _check_hello(self, sender: str, hello: pb.RaftMessage.Hello) -> None:
-        """S11. A manager that is no member as far as our log goes may be one further on: it may ask, its votes and
-        acknowledgements count for nothing."""
+        """S11. A manager that is no member as far as our log goes may be one further on, and lead: it may ask and send
+        what we lack, its votes and acknowledgements count for nothing."""
         own, configuration = self._host.own, self._host.configuration
         if hello.expected != own.incarnation:
             raise FailedPrecondition(f"manager {own.node_id} has lost the state it had and is another member now")

@@ -12,17 +12,20 @@ from proto.raft_pb2_grpc import RaftStub
 from raft.storage.header import Owner
 from raft.storage.seal import DataKey
 from raft.storage.snapshot import Snapshot, SnapshotWriter, check_state
+from raft.transport.link import Connection
 
 
 async def send_snapshot(
-    channel: grpc.aio.Channel, snapshot: Snapshot, term: int, timeout: float
+    connection: Connection, snapshot: Snapshot, term: int, timeout: float
 ) -> pb.RaftSnapshotInstalled:
-    """Reads and unseals off the loop, at the pace the receiver takes. Raises AioRpcError, DamagedState of our file."""
+    """Reads and unseals off the loop, at the pace the receiver takes. Raises AioRpcError; of our file
+    DamagedState or UnreadableState."""
     parts = _parts(snapshot, term)
     failure: PyswarmError | None = None
 
     async def stream() -> AsyncIterator[pb.RaftSnapshotPart]:
         nonlocal failure
+        yield pb.RaftSnapshotPart(hello=connection.hello)
         try:
             while (part := await asyncio.to_thread(next, parts, None)) is not None:
                 yield part
@@ -30,7 +33,7 @@ async def send_snapshot(
             failure = error  # gRPC would drop it: the stream ends early, which the receiver refuses
 
     try:
-        return await RaftStub(channel).Install(stream(), timeout=timeout)
+        return await RaftStub(connection.channel).Install(stream(), timeout=timeout)
     except grpc.aio.AioRpcError:
         if failure is not None:
             raise failure from None
@@ -47,7 +50,7 @@ def _parts(snapshot: Snapshot, term: int) -> Iterator[pb.RaftSnapshotPart]:
 
 
 async def receive_snapshot(parts: AsyncIterator[pb.RaftSnapshotPart], path: Path, owner: Owner, key: DataKey) -> int:
-    """Writes it to `path`, whole and synced, off the loop; the sender's term.
+    """Writes what comes after the Hello to `path`, whole and synced, off the loop; the sender's term.
 
     Raises InvalidArgument, or Unavailable where this disk does not take it. Nothing is left at `path` then.
     """

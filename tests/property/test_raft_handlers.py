@@ -48,15 +48,12 @@ class Target:
         self.manager, self.other = made.managers
         self.stranger = made.authority.credentials(new_id())
 
-    def hello(self, member: bool) -> bytes:
+    def hello(self, member: bool, kind: type[pb.RaftMessage | pb.RaftSnapshotPart] = pb.RaftMessage) -> bytes:
         incarnation = self.other.raft.own.incarnation if member else 1
         expected = self.manager.raft.own.incarnation
         addr = self.other.addr if member else "127.0.0.1:1"
-        return bytes(
-            pb.RaftMessage(
-                hello=pb.RaftMessage.Hello(incarnation=incarnation, expected=expected, addr=addr)
-            ).SerializeToString()
-        )
+        said = pb.RaftMessage.Hello(incarnation=incarnation, expected=expected, addr=addr)
+        return bytes(kind(hello=said).SerializeToString())
 
     def credentials(self, member: bool) -> Credentials:
         return self.other.credentials if member else self.stranger
@@ -112,11 +109,12 @@ def test_S11_any_bytes_to_a_stream(
 
 
 @settings(max_examples=100)
-@given(st.booleans(), st.lists(wire(pb.RaftSnapshotPart), max_size=4))
+@given(st.booleans(), st.booleans(), st.lists(wire(pb.RaftSnapshotPart), max_size=4))
 def test_S9_any_bytes_for_a_snapshot(
-    loop: asyncio.AbstractEventLoop, target: Target, member: bool, sent: list[bytes]
+    loop: asyncio.AbstractEventLoop, target: Target, member: bool, greets: bool, sent: list[bytes]
 ) -> None:
-    assert loop.run_until_complete(target.call("Install", sent, member)) in CLEAN
+    requests = [target.hello(member, pb.RaftSnapshotPart), *sent] if greets else sent
+    assert loop.run_until_complete(target.call("Install", requests, member)) in CLEAN
     loop.run_until_complete(target.is_well())
 
 

@@ -190,7 +190,7 @@ class SimulatedLinks:
     def reachable(self, node_id: str) -> bool:
         return node_id == self._own.node_id or node_id in self.up
 
-    def channel(self, node_id: str) -> "tuple[Process, Process] | None":
+    def connection(self, node_id: str) -> "tuple[Process, Process] | None":
         return (self.member, self.member.world.members[node_id]) if node_id in self.up else None
 
     def seen_at(self, node_id: str, addr: str) -> None:
@@ -224,10 +224,10 @@ class SimulatedServicer:
 
 
 async def send_snapshot(
-    channel: "tuple[Process, Process]", snapshot: Snapshot, term: int, _timeout: float
+    connection: "tuple[Process, Process]", snapshot: Snapshot, term: int, _timeout: float
 ) -> pb.RaftSnapshotInstalled:
     """In place of raft.transport.snapshots.send_snapshot. May be cut short, come late, or come twice."""
-    sender, receiver = channel
+    sender, receiver = connection
     world = sender.world
     parts = list(wire._parts(snapshot, term))
     if world.rng.random() < world.loss:

@@ -31,6 +31,14 @@ async def exchange(credentials: Credentials, manager: Manager, *messages: pb.Raf
     return refusal.value
 
 
+async def install(credentials: Credentials, manager: Manager, *parts: pb.RaftSnapshotPart) -> grpc.aio.AioRpcError:
+    """How the call ends when a snapshot of these is sent."""
+    async with credentials.channel(manager.addr, MANAGER_NAME) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as refusal:
+            await RaftStub(channel).Install(iter(parts), timeout=5)
+    return refusal.value
+
+
 def hello(to: Manager, incarnation: int = 1) -> pb.RaftMessage:
     expected = to.raft.own.incarnation
     return pb.RaftMessage(hello=pb.RaftMessage.Hello(incarnation=incarnation, expected=expected, addr="10.0.0.9:2377"))
@@ -73,6 +81,41 @@ async def test_a_stream_for_another_member_or_of_another_one_is_refused(tmp_path
         assert "has lost the state it had and is another member now" in (refused.details() or "")
         refused = await exchange(two.credentials, one, hello(one, incarnation=5))
         assert "is a member with another state" in (refused.details() or "")
+
+
+async def test_S11_a_snapshot_for_another_member_or_of_another_one_is_refused_unread(tmp_path: Path) -> None:
+    """Whatever term it claims. One whom our log does not know is heard: it may lead since we were last there."""
+    async with cluster(tmp_path, 2, FAST) as made:
+        one, two = made.managers
+        state = pb.RaftSnapshotState(entry=pb.RaftEntry(index=99, term=99))
+        parts = [pb.RaftSnapshotPart(term=99, state=state), pb.RaftSnapshotPart(term=99, end=0)]
+        ours = hello(one, two.raft.own.incarnation).hello
+        meant_for_another = pb.RaftMessage.Hello(incarnation=ours.incarnation, expected=ours.expected + 1)
+        refused = await install(two.credentials, one, pb.RaftSnapshotPart(hello=meant_for_another), *parts)
+        assert refused.code() == grpc.StatusCode.FAILED_PRECONDITION
+        assert "has lost the state it had and is another member now" in (refused.details() or "")
+        of_another = pb.RaftSnapshotPart(hello=hello(one, incarnation=5).hello)
+        refused = await install(two.credentials, one, of_another, *parts)
+        assert refused.code() == grpc.StatusCode.FAILED_PRECONDITION
+        assert "is a member with another state" in (refused.details() or "")
+        refused = await install(two.credentials, one, *parts)
+        assert refused.details() == "the first message of a stream is a Hello"
+        unknown = made.authority.credentials(new_id())
+        refused = await install(unknown, one, of_another, parts[1])
+        assert refused.details() == "a snapshot begins with its state"
+        await written(made, b"still well")
+        assert one.leadership.term < 99
+
+
+async def test_S11_a_snapshot_of_a_removed_member_is_refused_unread(tmp_path: Path) -> None:
+    async with cluster(tmp_path, 3, FAST) as made:
+        leader = await made.leader()
+        gone = next(manager for manager in made.managers if manager is not leader)
+        said = hello(leader, gone.raft.own.incarnation).hello
+        await leader.raft.remove_member(gone.id)
+        refused = await install(gone.credentials, leader, pb.RaftSnapshotPart(hello=said))
+        assert refused.code() == grpc.StatusCode.PERMISSION_DENIED
+        assert refused.details() == f"node {gone.id} was removed from the managers of this cluster"
 
 
 async def test_what_cannot_be_read_ends_the_stream_with_the_reason(tmp_path: Path) -> None:

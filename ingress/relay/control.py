@@ -66,9 +66,7 @@ class ControlServer:
 
 
 class _Client:
-    def __init__(
-        self, loop: Loop, sock: socket.socket, answer: Answer, ended: Callable[["_Client"], None]
-    ) -> None:
+    def __init__(self, loop: Loop, sock: socket.socket, answer: Answer, ended: Callable[["_Client"], None]) -> None:
         self._loop = loop
         self._sock = sock
         self._answer = answer

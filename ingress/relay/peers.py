@@ -147,4 +147,3 @@ class _Link:
     def _ended(self, mux: Mux, reason: str) -> None:
         self._dial.cancel()
         self._on_ended(self, reason)
-

@@ -27,8 +27,21 @@ class Carrier(Protocol):
 
 
 class Stream:
-    __slots__ = ("_answer", "_carrier", "_ended", "_finished", "_finishing", "_pending", "_queued", "_receive",
-                 "_saw_end", "_send", "id", "on_ended", "other")
+    __slots__ = (
+        "_answer",
+        "_carrier",
+        "_ended",
+        "_finished",
+        "_finishing",
+        "_pending",
+        "_queued",
+        "_receive",
+        "_saw_end",
+        "_send",
+        "id",
+        "on_ended",
+        "other",
+    )
 
     def __init__(self, carrier: Carrier, number: int, budget: Budget, answer: Answer | None = None) -> None:
         """`answer` is called once with whether the container is connected; None if the other relay opened it."""

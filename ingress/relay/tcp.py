@@ -20,8 +20,21 @@ _buffer = memoryview(bytearray(CHUNK))
 class TcpLeg:
     """Owns `sock`, which is connected and non-blocking."""
 
-    __slots__ = ("_ended", "_events", "_finished", "_finishing", "_full_chunks", "_inflow", "_loop", "_pending",
-                 "_saw_end", "_sock", "_under_way", "on_ended", "other")
+    __slots__ = (
+        "_ended",
+        "_events",
+        "_finished",
+        "_finishing",
+        "_full_chunks",
+        "_inflow",
+        "_loop",
+        "_pending",
+        "_saw_end",
+        "_sock",
+        "_under_way",
+        "on_ended",
+        "other",
+    )
 
     def __init__(self, loop: Loop, sock: socket.socket, watched: int | None = None) -> None:
         """`watched` is what the loop watches the socket for already; None if it does not."""

@@ -123,7 +123,7 @@ class RaftNode:
         This member must be started and served. Returns once it counts. FailedPrecondition if the leader cannot reach
         it, or if the node is a member already with another state; Unavailable if there is no leader to ask.
         """
-        new = not self._is_voter()
+        new = self.own.node_id not in self.configuration.voters  # after a restart, what is applied knows nobody yet
         asking = asyncio.create_task(join_cluster(self._credentials, addr, self.own, self._timing))
         asking.add_done_callback(lambda _: self._standing.notify())
         try:

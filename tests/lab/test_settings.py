@@ -140,7 +140,8 @@ def test_the_history_of_a_slot_is_bounded_by_the_setting_of_the_day(set_up: Clus
     wait_for("three tasks in all", patiently(lambda: len(set_up.tasks("old")) == 3))
     set_up.pyswarm("m2", "update", "--task-history-limit", "1")
     wait_for("the history trimmed", patiently(lambda: history_of(set_up, "old") == []))
-    assert len(set_up.running("old")) == 1
+    wait_for("the last task to run", patiently(lambda: len(set_up.running("old")) == 1))
+    assert len(set_up.tasks("old")) == 1
 
 
 def test_updated_settings_reach_the_next_certificate(set_up: Cluster) -> None:

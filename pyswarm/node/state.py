@@ -4,7 +4,10 @@ node.json        how it was told to be reached, and the managers it knew last
 certificates/    its certificate, key and the cluster's root
 raft/            a manager's log and snapshots
 worker.db        the tasks it was given
+relay.sock       where the node's relay is reached
 lock             held by the one daemon that uses the folder
+
+Whatever else lies there is somebody else's, and stays.
 """
 
 import fcntl
@@ -12,12 +15,15 @@ import json
 import os
 import shutil
 from dataclasses import asdict, dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 from core.errors import FailedPrecondition
 from core.files import make_private_folder, replace_private_file, sync_folder
 
 NODE_FILE = "node.json"
+_LOCK = "lock"
+_OURS = (NODE_FILE, f"{NODE_FILE}.new", "certificates", "raft", "raft.new", "relay.sock", "worker.db*", _LOCK)
 DEFAULT_STATE_DIR = Path("/var/lib/pyswarm")
 
 
@@ -32,16 +38,18 @@ class Membership:
 
 
 class StateDir:
-    """Owns the folder from `__init__` to `close`. Raises FailedPrecondition if another daemon does."""
+    """Owns the folder from `__init__` to `close`. Raises FailedPrecondition if another daemon does, or if it holds what is
+    not pyswarm's."""
 
     def __init__(self, path: Path) -> None:
+        _refuse_foreign(path)
         make_private_folder(path)
         self.path = path
         self.certificates = path / "certificates"
         self.raft = path / "raft"
         self.worker_database = path / "worker.db"
         self._node = path / NODE_FILE
-        self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -67,12 +75,14 @@ class StateDir:
         replace_private_file(self._node, json.dumps(asdict(membership)).encode())
 
     def wipe(self) -> None:
-        """Forgets the cluster: everything but the lock."""
+        """Forgets the cluster: everything of ours but the lock."""
         self._node.unlink(missing_ok=True)
         for entry in self.path.iterdir():
+            if entry.name == _LOCK or not _is_ours(entry):
+                continue
             if entry.is_dir():
                 shutil.rmtree(entry)
-            elif entry.name != "lock":
+            else:
                 entry.unlink(missing_ok=True)  # the relay and the database clear up after themselves, meanwhile
         sync_folder(self.path)
 
@@ -82,3 +92,15 @@ class StateDir:
 
     def close(self) -> None:
         os.close(self._lock)
+
+
+def _is_ours(entry: Path) -> bool:
+    return any(fnmatch(entry.name, pattern) for pattern in _OURS)
+
+
+def _refuse_foreign(path: Path) -> None:
+    """The folder is closed to all others, and a mistyped one may be everybody's."""
+    if not path.is_dir() or (path / _LOCK).exists():
+        return
+    if any(not _is_ours(entry) and entry.name != "lost+found" for entry in path.iterdir()):
+        raise FailedPrecondition(f"{path} holds other files: give the daemon a folder of its own with --state-dir")

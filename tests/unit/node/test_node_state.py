@@ -60,6 +60,22 @@ def test_wiping_leaves_only_the_lock(state: StateDir) -> None:
     assert state.load() is None
 
 
+def test_wiping_leaves_what_is_not_the_daemon_s(state: StateDir) -> None:
+    (state.path / "raft.before").mkdir()
+    (state.path / "api.sock").touch()
+    state.wipe()
+    assert {entry.name for entry in state.path.iterdir()} == {"lock", "raft.before", "api.sock"}
+
+
+def test_a_folder_of_others_is_neither_closed_nor_used(tmp_path: Path) -> None:
+    (tmp_path / "hosts").touch()
+    tmp_path.chmod(0o755)
+    with pytest.raises(FailedPrecondition, match="a folder of its own with --state-dir"):
+        StateDir(tmp_path)
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
+    assert [entry.name for entry in tmp_path.iterdir()] == ["hosts"]
+
+
 def test_wiping_minds_nobody_who_clears_up_meanwhile(state: StateDir, monkeypatch: pytest.MonkeyPatch) -> None:
     (state.path / "relay.sock").touch()
     listed = [*state.path.iterdir(), state.path / "gone"]

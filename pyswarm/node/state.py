@@ -38,8 +38,8 @@ class Membership:
 
 
 class StateDir:
-    """Owns the folder from `__init__` to `close`. Raises FailedPrecondition if another daemon does, or if it holds what is
-    not pyswarm's."""
+    """Owns the folder from `__init__` to `close`. Raises FailedPrecondition if another daemon does, or if it is not one
+    of pyswarm's."""
 
     def __init__(self, path: Path) -> None:
         _refuse_foreign(path)

@@ -39,7 +39,7 @@ def test_what_was_sealed_is_opened_whole(size: int) -> None:
     plain = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
     data = sealed_bytes(plain)
     assert opened(data) == plain
-    assert plain[:64] not in data or not plain
+    assert plain[:64] not in data or size < 64  # one byte may well occur among random ones
     assert data != sealed_bytes(plain)
 
 

@@ -43,10 +43,6 @@ class Configuration:
     def quorum(self) -> int:
         return len(self.voters) // 2 + 1
 
-    def has(self, node_id: str, incarnation: int) -> bool:
-        peer = self.peers.get(node_id)
-        return peer is not None and peer.incarnation == incarnation
-
     def after(self, change: Change) -> "Configuration":
         peers = dict(self.peers)
         removed = self.removed

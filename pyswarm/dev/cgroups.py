@@ -43,13 +43,6 @@ class HostCgroup:
     def thaw(self) -> None:
         self._set_frozen(False)
 
-    def cpu_nanoseconds(self) -> int:
-        """CPU time of the host's own processes and its containers since the host was made."""
-        if self._v2:
-            stat = (_ROOT / self._path / "cpu.stat").read_text()
-            return int(stat.split("usage_usec", 1)[1].split()[0]) * 1000
-        return int((_ROOT / "cpuacct" / self._path / "cpuacct.usage").read_text())
-
     def remove(self) -> None:
         """Removes the host's groups; its processes must be gone."""
         for hierarchy in self._hierarchies:

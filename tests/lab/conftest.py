@@ -4,20 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from pyswarm.dev import Lab
-from tests.support.lab import CONFIG, Cluster
+from tests.support.lab import Cluster, new_hosts
 
 
 @pytest.fixture(scope="module")
 def hosts() -> Iterator[Cluster]:
     """Five hosts with engines, in no cluster."""
-    lab = Lab(CONFIG)
-    lab.down()
-    try:
-        lab.up(managers=3, workers=2)
-        yield Cluster(lab)
-    finally:
-        lab.down()
+    with new_hosts(managers=3, workers=2) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from pyswarm.dev import Lab
 from pyswarm.node.state import DEFAULT_STATE_DIR, NODE_FILE
-from tests.support.lab import CONFIG, Cluster, fetch, patiently
+from tests.support.lab import Cluster, fetch, new_hosts, patiently
 from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
@@ -85,13 +84,8 @@ class Runbook:
 @pytest.fixture(scope="module")
 def hosts() -> Iterator[Cluster]:
     """Three managers to be, two spare machines and a worker."""
-    lab = Lab(CONFIG)
-    lab.down()
-    try:
-        lab.up(managers=5, workers=1)
-        yield Cluster(lab)
-    finally:
-        lab.down()
+    with new_hosts(managers=5, workers=1) as made:
+        yield made
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -190,3 +191,15 @@ def fetch(address: str, port: int) -> str:
         return ""
     finally:
         connection.close()
+
+
+@contextmanager
+def new_hosts(managers: int, workers: int) -> Iterator[Cluster]:
+    """Hosts with engines, in no cluster; those of an earlier run are taken away first."""
+    lab = Lab(CONFIG)
+    lab.down()
+    try:
+        lab.up(managers, workers)
+        yield Cluster(lab)
+    finally:
+        lab.down()

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from proto import model_pb2 as proto_dot_model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x11proto/store.proto\x12\npyswarm.v1\x1a\x11proto/model.proto\"m\n\nStoreEntry\x12\x13\n\x0bproposed_at\x18\x01 \x01(\x03\x12%\n\x05specs\x18\x02 \x03(\x0b\x32\x16.pyswarm.v1.SharedSpec\x12#\n\x07\x63hanges\x18\x03 \x03(\x0b\x32\x12.pyswarm.v1.Change\"\xf9\x01\n\x06\x43hange\x12%\n\x04kind\x18\x01 \x01(\x0e\x32\x17.pyswarm.v1.Change.Kind\x12&\n\x07\x63luster\x18\x02 \x01(\x0b\x32\x13.pyswarm.v1.ClusterH\x00\x12 \n\x04node\x18\x03 \x01(\x0b\x32\x10.pyswarm.v1.NodeH\x00\x12&\n\x07service\x18\x04 \x01(\x0b\x32\x13.pyswarm.v1.ServiceH\x00\x12 \n\x04task\x18\x05 \x01(\x0b\x32\x10.pyswarm.v1.TaskH\x00\"*\n\x04Kind\x12\n\n\x06\x43REATE\x10\x00\x12\n\n\x06UPDATE\x10\x01\x12\n\n\x06\x44\x45LETE\x10\x02\x42\x08\n\x06object\"\xdb\x01\n\x13StoreSnapshotRecord\x12&\n\x04spec\x18\x01 \x01(\x0b\x32\x16.pyswarm.v1.SharedSpecH\x00\x12&\n\x07\x63luster\x18\x02 \x01(\x0b\x32\x13.pyswarm.v1.ClusterH\x00\x12 \n\x04node\x18\x03 \x01(\x0b\x32\x10.pyswarm.v1.NodeH\x00\x12&\n\x07service\x18\x04 \x01(\x0b\x32\x13.pyswarm.v1.ServiceH\x00\x12 \n\x04task\x18\x05 \x01(\x0b\x32\x10.pyswarm.v1.TaskH\x00\x42\x08\n\x06recordb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x11proto/store.proto\x12\npyswarm.v1\x1a\x11proto/model.proto\"m\n\nStoreEntry\x12\x13\n\x0bproposed_at\x18\x01 \x01(\x03\x12%\n\x05specs\x18\x02 \x03(\x0b\x32\x16.pyswarm.v1.SharedSpec\x12#\n\x07\x63hanges\x18\x03 \x03(\x0b\x32\x12.pyswarm.v1.Change\"\xc5\x02\n\x06\x43hange\x12%\n\x04kind\x18\x01 \x01(\x0e\x32\x17.pyswarm.v1.Change.Kind\x12&\n\x07\x63luster\x18\x02 \x01(\x0b\x32\x13.pyswarm.v1.ClusterH\x00\x12 \n\x04node\x18\x03 \x01(\x0b\x32\x10.pyswarm.v1.NodeH\x00\x12&\n\x07service\x18\x04 \x01(\x0b\x32\x13.pyswarm.v1.ServiceH\x00\x12 \n\x04task\x18\x05 \x01(\x0b\x32\x10.pyswarm.v1.TaskH\x00\x12$\n\x06secret\x18\x06 \x01(\x0b\x32\x12.pyswarm.v1.SecretH\x00\x12$\n\x06\x63onfig\x18\x07 \x01(\x0b\x32\x12.pyswarm.v1.ConfigH\x00\"*\n\x04Kind\x12\n\n\x06\x43REATE\x10\x00\x12\n\n\x06UPDATE\x10\x01\x12\n\n\x06\x44\x45LETE\x10\x02\x42\x08\n\x06object\"\xa7\x02\n\x13StoreSnapshotRecord\x12&\n\x04spec\x18\x01 \x01(\x0b\x32\x16.pyswarm.v1.SharedSpecH\x00\x12&\n\x07\x63luster\x18\x02 \x01(\x0b\x32\x13.pyswarm.v1.ClusterH\x00\x12 \n\x04node\x18\x03 \x01(\x0b\x32\x10.pyswarm.v1.NodeH\x00\x12&\n\x07service\x18\x04 \x01(\x0b\x32\x13.pyswarm.v1.ServiceH\x00\x12 \n\x04task\x18\x05 \x01(\x0b\x32\x10.pyswarm.v1.TaskH\x00\x12$\n\x06secret\x18\x06 \x01(\x0b\x32\x12.pyswarm.v1.SecretH\x00\x12$\n\x06\x63onfig\x18\x07 \x01(\x0b\x32\x12.pyswarm.v1.ConfigH\x00\x42\x08\n\x06recordb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,9 +35,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STOREENTRY']._serialized_start=52
   _globals['_STOREENTRY']._serialized_end=161
   _globals['_CHANGE']._serialized_start=164
-  _globals['_CHANGE']._serialized_end=413
-  _globals['_CHANGE_KIND']._serialized_start=361
-  _globals['_CHANGE_KIND']._serialized_end=403
-  _globals['_STORESNAPSHOTRECORD']._serialized_start=416
-  _globals['_STORESNAPSHOTRECORD']._serialized_end=635
+  _globals['_CHANGE']._serialized_end=489
+  _globals['_CHANGE_KIND']._serialized_start=437
+  _globals['_CHANGE_KIND']._serialized_end=479
+  _globals['_STORESNAPSHOTRECORD']._serialized_start=492
+  _globals['_STORESNAPSHOTRECORD']._serialized_end=787
 # @@protoc_insertion_point(module_scope)

@@ -74,6 +74,8 @@ class Change(_message.Message):
     NODE_FIELD_NUMBER: _builtins.int
     SERVICE_FIELD_NUMBER: _builtins.int
     TASK_FIELD_NUMBER: _builtins.int
+    SECRET_FIELD_NUMBER: _builtins.int
+    CONFIG_FIELD_NUMBER: _builtins.int
     kind: Global___Change.Kind.ValueType
     @_builtins.property
     def cluster(self) -> _model_pb2.Cluster: ...
@@ -83,6 +85,10 @@ class Change(_message.Message):
     def service(self) -> _model_pb2.Service: ...
     @_builtins.property
     def task(self) -> _model_pb2.Task: ...
+    @_builtins.property
+    def secret(self) -> _model_pb2.Secret: ...
+    @_builtins.property
+    def config(self) -> _model_pb2.Config: ...
     def __init__(
         self,
         *,
@@ -91,12 +97,14 @@ class Change(_message.Message):
         node: _model_pb2.Node | None = ...,
         service: _model_pb2.Service | None = ...,
         task: _model_pb2.Task | None = ...,
+        secret: _model_pb2.Secret | None = ...,
+        config: _model_pb2.Config | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "node", b"node", "object", b"object", "service", b"service", "task", b"task"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "config", b"config", "node", b"node", "object", b"object", "secret", b"secret", "service", b"service", "task", b"task"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "kind", b"kind", "node", b"node", "object", b"object", "service", b"service", "task", b"task"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "config", b"config", "kind", b"kind", "node", b"node", "object", b"object", "secret", b"secret", "service", b"service", "task", b"task"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_object: _TypeAlias = _typing.Literal["cluster", "node", "service", "task"]  # noqa: Y015
+    _WhichOneofReturnType_object: _TypeAlias = _typing.Literal["cluster", "node", "service", "task", "secret", "config"]  # noqa: Y015
     _WhichOneofArgType_object: _TypeAlias = _typing.Literal["object", b"object"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_object) -> _WhichOneofReturnType_object | None: ...
 
@@ -113,6 +121,8 @@ class StoreSnapshotRecord(_message.Message):
     NODE_FIELD_NUMBER: _builtins.int
     SERVICE_FIELD_NUMBER: _builtins.int
     TASK_FIELD_NUMBER: _builtins.int
+    SECRET_FIELD_NUMBER: _builtins.int
+    CONFIG_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def spec(self) -> _model_pb2.SharedSpec: ...
     @_builtins.property
@@ -123,6 +133,10 @@ class StoreSnapshotRecord(_message.Message):
     def service(self) -> _model_pb2.Service: ...
     @_builtins.property
     def task(self) -> _model_pb2.Task: ...
+    @_builtins.property
+    def secret(self) -> _model_pb2.Secret: ...
+    @_builtins.property
+    def config(self) -> _model_pb2.Config: ...
     def __init__(
         self,
         *,
@@ -131,12 +145,14 @@ class StoreSnapshotRecord(_message.Message):
         node: _model_pb2.Node | None = ...,
         service: _model_pb2.Service | None = ...,
         task: _model_pb2.Task | None = ...,
+        secret: _model_pb2.Secret | None = ...,
+        config: _model_pb2.Config | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "node", b"node", "record", b"record", "service", b"service", "spec", b"spec", "task", b"task"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "config", b"config", "node", b"node", "record", b"record", "secret", b"secret", "service", b"service", "spec", b"spec", "task", b"task"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "node", b"node", "record", b"record", "service", b"service", "spec", b"spec", "task", b"task"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "config", b"config", "node", b"node", "record", b"record", "secret", b"secret", "service", b"service", "spec", b"spec", "task", b"task"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_record: _TypeAlias = _typing.Literal["spec", "cluster", "node", "service", "task"]  # noqa: Y015
+    _WhichOneofReturnType_record: _TypeAlias = _typing.Literal["spec", "cluster", "node", "service", "task", "secret", "config"]  # noqa: Y015
     _WhichOneofArgType_record: _TypeAlias = _typing.Literal["record", b"record"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_record) -> _WhichOneofReturnType_record | None: ...
 

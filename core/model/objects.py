@@ -6,7 +6,19 @@ Times are nanoseconds since the epoch, 0 where there is none.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from core.model.spec import ClusterSpec, NodeSpec, Platform, PortConfig, Resources, ServiceSpec, TaskSpec
+from core.model.spec import (
+    ClusterSpec,
+    ConfigSpec,
+    GenericResource,
+    LogDriver,
+    NodeSpec,
+    Platform,
+    PortConfig,
+    Resources,
+    SecretSpec,
+    ServiceSpec,
+    TaskSpec,
+)
 from core.model.states import NodeState, Reachability, Role, TaskState, UpdateState
 
 
@@ -97,6 +109,13 @@ class UpdateStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class JobStatus:
+    iteration: int = 0
+    """Grows by one with each update of the job, which runs it again."""
+    last_execution: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     id: str = ""
     meta: Meta = field(default_factory=Meta)
@@ -106,6 +125,8 @@ class Service:
     previous_spec: ServiceSpec | None = None
     endpoint: Endpoint = field(default_factory=Endpoint)
     update_status: UpdateStatus | None = None
+    job_status: JobStatus | None = None
+    """Of jobs only."""
     error: str = ""
     """Why the allocator cannot serve it yet (no free port ...); empty when it can."""
 
@@ -150,6 +171,12 @@ class Task:
     """The service's allocated endpoint ports when the task was made."""
     status: TaskStatus = field(default_factory=TaskStatus)
     desired_state: TaskState = TaskState.RUNNING
+    job_iteration: int | None = None
+    """Of jobs' tasks only: which run of the job it belongs to."""
+    generic: tuple[GenericResource, ...] = ()
+    """The generic resources that the scheduler has handed out to it."""
+    log_driver: LogDriver | None = None
+    """The cluster's, if the service names none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,4 +199,31 @@ class Cluster:
     """Nodes whose certificates are refused, and until when (their expiry plus 7 days)."""
 
 
-StoreObject = Cluster | Node | Service | Task
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """One version of a secret's data, which never changes.
+
+    The newest bears the name; a service names the version that it uses.
+    """
+
+    id: str = ""
+    meta: Meta = field(default_factory=Meta)
+    spec: SecretSpec = field(default_factory=SecretSpec)
+    revision: int = 1
+    """Grows by one with each new version of the data."""
+    superseded_by: str = ""
+    """The id of the next version, if there is one: this one stays while a service, or its previous spec, uses it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One version of a config's data; like a secret, but readable."""
+
+    id: str = ""
+    meta: Meta = field(default_factory=Meta)
+    spec: ConfigSpec = field(default_factory=ConfigSpec)
+    revision: int = 1
+    superseded_by: str = ""
+
+
+StoreObject = Cluster | Node | Service | Task | Secret | Config

@@ -7,11 +7,11 @@ Every class is frozen: readers share instances without copying, and nobody mutat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from core.model.container import ContainerSpec
 from core.model.states import (
     Availability,
     EndpointMode,
     FailureAction,
-    MountType,
     Protocol,
     PublishMode,
     RestartCondition,
@@ -30,67 +30,31 @@ class Platform:
 
 
 @dataclass(frozen=True, slots=True)
+class GenericResource:
+    """Something countable that a node says it has. Named ones (`id`) are handed out one by one, others by number."""
+
+    kind: str = ""
+    id: str = ""
+    value: int = 0
+    """How many; 0 for a named one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Resources:
     nano_cpus: int = 0
     memory_bytes: int = 0
+    generic: tuple[GenericResource, ...] = ()
+    pids: int = 0
+    """Limits only; 0 is without limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceRequirements:
     limits: Resources | None = None
     reservations: Resources | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class BindOptions:
-    propagation: str = ""
-    non_recursive: bool = False
-    create_mountpoint: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class VolumeOptions:
-    no_copy: bool = False
-    labels: Mapping[str, str] = field(default_factory=dict)
-    driver: str = ""
-    driver_options: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class TmpfsOptions:
-    size_bytes: int = 0
-    mode: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Mount:
-    type: MountType = MountType.VOLUME
-    source: str = ""
-    target: str = ""
-    read_only: bool = False
-    consistency: str = ""
-    bind: BindOptions | None = None
-    volume: VolumeOptions | None = None
-    tmpfs: TmpfsOptions | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ContainerSpec:
-    image: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)
-    command: tuple[str, ...] = ()
-    """Replaces the image's entry point."""
-    args: tuple[str, ...] = ()
-    """Replaces the image's command."""
-    hostname: str = ""
-    env: tuple[str, ...] = ()
-    dir: str = ""
-    user: str = ""
-    stop_signal: str = ""
-    stop_grace_period: int | None = None
-    mounts: tuple[Mount, ...] = ()
-    init: bool | None = None
-    isolation: str = ""
+    swap_bytes: int | None = None
+    """Swap that a container may use beside its memory limit; -1 is without limit."""
+    memory_swappiness: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +73,14 @@ class Placement:
     platforms: tuple[Platform, ...] = ()
     preferences: tuple[str, ...] = ()
     """Labels (`node.labels.zone`) over whose values tasks are spread, the most important first."""
+    max_replicas: int = 0
+    """Per node; 0 is without limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogDriver:
+    name: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +91,7 @@ class TaskSpec:
     placement: Placement | None = None
     force_update: int = 0
     runtime: str = ""
+    log_driver: LogDriver | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +130,10 @@ class ServiceSpec:
     mode: ServiceMode = ServiceMode.REPLICATED
     replicas: int | None = None
     """For replicated services; None is 1."""
+    total_completions: int | None = None
+    """For replicated jobs, how many tasks must complete; None is 1."""
+    max_concurrent: int | None = None
+    """For replicated jobs, how many tasks may run at once; None is 1."""
     update: UpdateConfig | None = None
     rollback: UpdateConfig | None = None
     endpoint: EndpointSpec | None = None
@@ -181,3 +158,23 @@ class ClusterSpec:
     node_cert_expiry: int = 90 * 24 * 3600 * 1_000_000_000
     snapshot_interval: int = 10_000
     """Log entries between snapshots."""
+    auto_lock: bool = False
+    """Managers' keys on disk are sealed with the unlock key."""
+    log_driver: LogDriver | None = None
+    """For tasks whose service names none."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretSpec:
+    name: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    data: bytes = field(default=b"", repr=False)
+    templating: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigSpec:
+    name: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    data: bytes = field(default=b"", repr=False)
+    templating: str = ""

@@ -50,6 +50,8 @@ class Reachability(IntEnum):
 class ServiceMode(IntEnum):
     REPLICATED = 0
     GLOBAL = 1
+    REPLICATED_JOB = 2
+    GLOBAL_JOB = 3
 
 
 class RestartCondition(IntEnum):

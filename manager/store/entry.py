@@ -6,13 +6,20 @@ from sys import intern
 from typing import Any
 
 from core.codec import SpecKey, decode, encode, pack_specs, parse, unpack_specs, unpack_task
-from core.model import Cluster, Node, Service, Task, TaskSpec
+from core.model import Cluster, Config, Node, Secret, Service, Task, TaskSpec
 from manager.store.events import EventKind
+from manager.store.tables import Kind
 from manager.store.transaction import Change
 from proto import model_pb2, store_pb2
 
-KINDS: Mapping[str, type[Cluster] | type[Node] | type[Service]] = {"cluster": Cluster, "node": Node, "service": Service}
-_FIELDS = {Cluster: "cluster", Node: "node", Service: "service", Task: "task"}
+KINDS: Mapping[str, type[Cluster] | type[Node] | type[Service] | type[Secret] | type[Config]] = {
+    "cluster": Cluster,
+    "node": Node,
+    "service": Service,
+    "secret": Secret,
+    "config": Config,
+}
+_FIELDS: Mapping[Kind, str] = {kind: field for field, kind in KINDS.items()} | {Task: "task"}
 FindSpec = Callable[[SpecKey], TaskSpec | None]
 
 

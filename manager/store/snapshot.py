@@ -23,6 +23,8 @@ class Frozen:
             "cluster": list(tables.clusters.values()),
             "node": list(tables.nodes.values()),
             "service": list(tables.services.values()),
+            "secret": list(tables.secrets.values()),
+            "config": list(tables.configs.values()),
             "task": list(tables.tasks.values()),
         }
 

@@ -4,15 +4,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.codec import SpecKey
-from core.model import Cluster, Node, Service, StoreObject, Task, TaskSpec
+from core.model import Cluster, Config, Node, Secret, Service, StoreObject, Task, TaskSpec
 
-Kind = type[Cluster] | type[Node] | type[Service] | type[Task]
+Kind = type[Cluster] | type[Node] | type[Service] | type[Task] | type[Secret] | type[Config]
 Slot = int | str
 """A replicated service's slot number; of a global service the node's id, as there the node is the slot."""
 
 
 def slot_of(task: Task) -> Slot:
     return task.slot or task.node_id
+
+
+def name_of(item: StoreObject) -> str:
+    """The name that nothing else of its kind may have; empty if it has none: of versions only the newest bears it."""
+    if isinstance(item, Service):
+        return item.spec.name
+    if isinstance(item, Secret | Config):
+        return "" if item.superseded_by else item.spec.name
+    return ""
 
 
 class Tables:
@@ -23,8 +32,10 @@ class Tables:
         self.nodes: dict[str, Node] = {}
         self.services: dict[str, Service] = {}
         self.tasks: dict[str, Task] = {}
-        self.service_ids: dict[str, str] = {}
-        """By name in lower case: names differ in more than case."""
+        self.secrets: dict[str, Secret] = {}
+        self.configs: dict[str, Config] = {}
+        self._names: dict[Kind, dict[str, str]] = {Service: {}, Secret: {}, Config: {}}
+        """Ids by name in lower case: names differ in more than case."""
         self.tasks_by_node: dict[str, dict[str, Task]] = {}
         self.tasks_by_slot: dict[str, dict[Slot, tuple[Task, ...]]] = {}
         """By service, then by slot. A slot has a few tasks, so a tuple is the smallest home for them."""
@@ -33,6 +44,8 @@ class Tables:
             Node: self.nodes,
             Service: self.services,
             Task: self.tasks,
+            Secret: self.secrets,
+            Config: self.configs,
         }
         self._specs: dict[SpecKey, tuple[TaskSpec, int]] = {}
         """Those that tasks use, and how many do."""
@@ -40,6 +53,10 @@ class Tables:
     def get(self, kind: Kind, object_id: str) -> StoreObject | None:
         found: StoreObject | None = self._by_kind[kind].get(object_id)
         return found
+
+    def id_by_name(self, kind: Kind, name: str) -> str:
+        """Empty if nothing of that kind has that name."""
+        return self._names[kind].get(name.lower(), "")
 
     def slots(self, service_id: str) -> Mapping[Slot, tuple[Task, ...]]:
         return self.tasks_by_slot.get(service_id, _NO_SLOTS)
@@ -52,10 +69,12 @@ class Tables:
         table[item.id] = item
         if isinstance(item, Task):
             self._put_task(item, old)
-        elif isinstance(item, Service):
-            if isinstance(old, Service):
-                del self.service_ids[old.spec.name.lower()]
-            self.service_ids[item.spec.name.lower()] = item.id
+        elif kind in self._names:
+            if old is not None:
+                self._leave_name(old)
+            name = name_of(item)
+            if name:
+                self._names[kind][name.lower()] = item.id
         return old
 
     def remove(self, kind: Kind, object_id: str) -> StoreObject | None:
@@ -64,8 +83,8 @@ class Tables:
             self._leave_node(old)
             self._leave_slot(old)
             self._release_spec(old)
-        elif isinstance(old, Service):
-            del self.service_ids[old.spec.name.lower()]
+        elif old is not None:
+            self._leave_name(old)
         return old
 
     def spec(self, key: SpecKey) -> TaskSpec | None:
@@ -100,6 +119,12 @@ class Tables:
             self._specs[key] = (spec, users + 1)
             if old is not None:
                 self._release_spec(old)
+
+    def _leave_name(self, old: StoreObject) -> None:
+        name = name_of(old).lower()
+        names = self._names.get(type(old), {})
+        if names.get(name) == old.id:
+            del names[name]
 
     def _leave_node(self, task: Task) -> None:
         tasks = self.tasks_by_node.get(task.node_id, {})

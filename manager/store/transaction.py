@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from core.errors import AlreadyExists, FailedPrecondition, NotFound, OutOfSequence
-from core.model import Meta, Service, StoreObject, Task
+from core.model import Meta, StoreObject, Task
 from manager.store.events import Event, EventKind
 from manager.store.stamp import with_meta
-from manager.store.tables import Kind, Tables
+from manager.store.tables import Kind, Tables, name_of
 from manager.store.view import View
 
 T = TypeVar("T", bound=StoreObject)
@@ -36,7 +36,7 @@ class Transaction(View):
         self._events: list[Event] = []
 
     def create(self, item: StoreObject) -> None:
-        """Raises AlreadyExists if its id, or a service's name, is taken."""
+        """Raises AlreadyExists if its id or its name is taken."""
         if self._tables.get(type(item), item.id) is not None:
             raise AlreadyExists(f"{_noun(type(item))} {item.id} already exists")
         self._check_name(item)
@@ -96,10 +96,10 @@ class Transaction(View):
         return found
 
     def _check_name(self, item: StoreObject) -> None:
-        if isinstance(item, Service):
-            other = self.service_by_name(item.spec.name)
-            if other is not None and other.id != item.id:
-                raise AlreadyExists(f"name conflicts with an existing object: service {item.spec.name} already exists")
+        name = name_of(item)
+        if name and self._tables.id_by_name(type(item), name) not in ("", item.id):
+            noun = _noun(type(item))
+            raise AlreadyExists(f"name conflicts with an existing object: {noun} {name} already exists")
 
     def _write(self, event: Event) -> None:
         self._events.append(event)

@@ -5,10 +5,10 @@ from itertools import chain
 from typing import TypeVar
 
 from core.codec import SpecKey
-from core.model import Cluster, Node, Service, Task, TaskSpec
+from core.model import Cluster, Config, Node, Secret, Service, Task, TaskSpec
 from manager.store.tables import Slot, Tables
 
-T = TypeVar("T", Node, Service, Task)
+T = TypeVar("T", Node, Service, Task, Secret, Config)
 
 
 class View:
@@ -42,7 +42,29 @@ class View:
 
     def service_by_name(self, name: str) -> Service | None:
         """Names are compared without case."""
-        return self._tables.services.get(self._tables.service_ids.get(name.lower(), ""))
+        return self._tables.services.get(self._tables.id_by_name(Service, name))
+
+    def secret(self, secret_id: str) -> Secret | None:
+        return self._tables.secrets.get(secret_id)
+
+    def config(self, config_id: str) -> Config | None:
+        return self._tables.configs.get(config_id)
+
+    def secrets(self) -> Iterable[Secret]:
+        """All versions of all."""
+        return self._tables.secrets.values()
+
+    def configs(self) -> Iterable[Config]:
+        """All versions of all."""
+        return self._tables.configs.values()
+
+    def secret_by_name(self, name: str) -> Secret | None:
+        """Its newest version. Names are compared without case."""
+        return self._tables.secrets.get(self._tables.id_by_name(Secret, name))
+
+    def config_by_name(self, name: str) -> Config | None:
+        """Its newest version. Names are compared without case."""
+        return self._tables.configs.get(self._tables.id_by_name(Config, name))
 
     def tasks_of_service(self, service_id: str) -> Iterable[Task]:
         return chain.from_iterable(self._tables.slots(service_id).values())
@@ -70,6 +92,12 @@ class View:
 
     def tasks_like(self, prefix: str) -> Iterator[Task]:
         return _like(self._tables.tasks, prefix)
+
+    def secrets_like(self, prefix: str) -> Iterator[Secret]:
+        return _like(self._tables.secrets, prefix)
+
+    def configs_like(self, prefix: str) -> Iterator[Config]:
+        return _like(self._tables.configs, prefix)
 
 
 def _like(table: dict[str, T], prefix: str) -> Iterator[T]:

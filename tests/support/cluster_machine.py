@@ -56,7 +56,7 @@ class ClusterMachine(RuleBasedStateMachine):
 
     @rule(
         replicas=st.integers(0, 4),
-        mode=st.sampled_from(ServiceMode),
+        mode=st.sampled_from((ServiceMode.REPLICATED, ServiceMode.GLOBAL)),
         cpus=st.integers(0, 2),
         order=st.sampled_from(UpdateOrder),
         parallelism=st.integers(0, 2),

@@ -48,7 +48,7 @@ def cluster() -> SmallCluster:
         (RestartCondition.NONE, TaskState.COMPLETE, False),
     ],
 )
-@pytest.mark.parametrize("mode", list(ServiceMode))
+@pytest.mark.parametrize("mode", [ServiceMode.REPLICATED, ServiceMode.GLOBAL])
 def test_RST_01_the_condition_decides(
     condition: RestartCondition, state: TaskState, restarts: bool, mode: ServiceMode
 ) -> None:
@@ -92,7 +92,7 @@ def test_RST_03_without_a_delay_it_runs_at_once(cluster: SmallCluster) -> None:
     assert cluster.live(service.id)[0].desired_state is TaskState.RUNNING
 
 
-@pytest.mark.parametrize("mode", list(ServiceMode))
+@pytest.mark.parametrize("mode", [ServiceMode.REPLICATED, ServiceMode.GLOBAL])
 def test_RST_04_attempts_count_per_slot_and_spec_version(mode: ServiceMode) -> None:
     cluster = SmallCluster(nodes=1)
     policy = RestartPolicy(delay=0, max_attempts=3)

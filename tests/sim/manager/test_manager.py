@@ -48,7 +48,10 @@ class Trouble:
         self._made += 1
         restart = RestartPolicy(delay=self.rng.choice([0, 1, 5]) * SECOND)
         wanted = spec(
-            self.rng.randrange(6), name=f"s{self._made}", mode=self.rng.choice((ServiceMode.REPLICATED, ServiceMode.GLOBAL)), restart=restart
+            self.rng.randrange(6),
+            name=f"s{self._made}",
+            mode=self.rng.choice((ServiceMode.REPLICATED, ServiceMode.GLOBAL)),
+            restart=restart,
         )
         config = UpdateConfig(
             self.rng.randrange(3), self.rng.choice([0, SECOND]), order=UpdateOrder(self.rng.randrange(2))

@@ -59,7 +59,7 @@ class Rollout:
         return next(reversed(self._failed.values()))
 
     def look(self, tx: Transaction, service: Service, slot: Slot, config: UpdateConfig, now: int) -> None:
-        """Finds out where `slot` stands, and stops the old task once the new one beside it runs."""
+        """Finds out where `slot` stands, and stops the old task once the new one beside it runs; of two alike, one."""
         was_moving = slot in self.moving
         self._leave(slot)
         tasks = tx.tasks_of_slot(service.id, slot)
@@ -79,6 +79,9 @@ class Rollout:
             return
         moved = was_moving or (replaced and any(task.spec_version == self.version for task in fresh))
         running = next((task for task in fresh if task.status.state is TaskState.RUNNING), None)
+        for task in fresh:
+            if task is not (running or fresh[0]):
+                want(tx, task, TaskState.SHUTDOWN)
         if running is None:
             if len(live) > len(fresh):
                 self.doubled.add(slot)

@@ -159,7 +159,7 @@ async def test_after_an_unknown_outcome_the_next_writer_decides_on_what_became_o
         await replicator.update(create("n1"))
 
 
-async def test_entries_stay_small_however_many_write(store: Store, log: Log, replicator: Replicator) -> None:
+async def test_RFT_10_entries_stay_small_however_many_write(store: Store, log: Log, replicator: Replicator) -> None:
     services = [big_service(f"s{number}", 60_000) for number in range(40)]
     await asyncio.gather(*(replicator.update(lambda tx, item=item: tx.create(item)) for item in services))
     assert len(list(store.services())) == 40

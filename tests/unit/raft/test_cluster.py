@@ -315,7 +315,7 @@ async def test_a_stopped_leader_hands_over_and_writes_go_on(tmp_path: Path) -> N
         await written(made, b"after", first)
 
 
-async def test_a_leader_whose_loop_was_blocked_hands_over_and_a_lone_one_goes_on(tmp_path: Path) -> None:
+async def test_RFT_07_a_leader_whose_loop_was_blocked_hands_over_and_a_lone_one_goes_on(tmp_path: Path) -> None:
     async with cluster(tmp_path, 3, FAST) as made:
         first = await made.leader()
         term = first.leadership.term

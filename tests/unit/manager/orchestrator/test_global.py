@@ -165,6 +165,17 @@ def test_GLB_03_a_new_leader_reduces_two_tasks_of_a_node_to_one(cluster: SmallCl
     assert Counter(task.node_id for task in cluster.tasks(service.id))["node-1"] == 2
 
 
+def test_GLB_05_a_task_that_is_taken_away_comes_back_with_the_next_look_at_its_service(cluster: SmallCluster) -> None:
+    service = cluster.create(spec(mode=GLOBAL))
+    cluster.obey()
+    (task,) = cluster.store.tasks_of_slot(service.id, "node-1")
+    cluster.write(lambda tx: tx.delete(Task, task.id))
+    cluster.wait(60)
+    assert where(cluster, service.id) == {"node-0": 1, "node-2": 1}
+    cluster.update(service.id, replace(service.spec, labels={"looked": "at"}))
+    assert where(cluster, service.id) == {"node-0": 1, "node-1": 1, "node-2": 1}
+
+
 def test_a_service_of_many_nodes_is_made_in_many_small_turns() -> None:
     cluster = SmallCluster(nodes=1_200)
     service = cluster.create(spec(mode=GLOBAL))

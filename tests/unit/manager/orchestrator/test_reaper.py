@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from core.model import Cluster, Node, NodeState, RestartPolicy, Service, TaskState
+from core.model import Cluster, Node, NodeState, RestartPolicy, Service, TaskState, TaskStatus
+from manager.store import EventKind
 from tests.support.small_cluster import SmallCluster, spec
 
 
@@ -65,6 +66,21 @@ def test_RPR_02_restarts_that_are_limited_keep_their_history() -> None:
         fail_slot(cluster, service.id, 1)
     assert not cluster.live(service.id)
     assert len(cluster.tasks(service.id)) == 4
+
+
+def test_RPR_05_what_may_be_forgotten_goes_at_once_and_many_in_one_entry() -> None:
+    cluster = SmallCluster(nodes=2)
+    service = cluster.create(spec(150))
+    cluster.obey_all_at_once(service.id)
+    entries: list[int] = []
+    cluster.store.watch(lambda commit: entries.append(sum(event.kind is EventKind.DELETE for event in commit.events)))
+    cluster.write(lambda tx: tx.delete(Service, service.id))
+    cluster.settle()
+    stopped = [replace(task, status=TaskStatus(cluster.now, TaskState.SHUTDOWN)) for task in cluster.tasks(service.id)]
+    cluster.write(lambda tx: [tx.update(task) for task in stopped])
+    cluster.settle()
+    assert not cluster.tasks(service.id)
+    assert [gone for gone in entries if gone] == [1, 150]
 
 
 def test_RPR_03_a_task_that_was_assigned_vanishes_only_when_its_agent_says_so() -> None:

@@ -246,6 +246,16 @@ def test_a_new_leader_goes_on_with_an_update(cluster: SmallCluster) -> None:
     assert images(cluster, service.id) == ["other"] * 4
 
 
+def test_UPD_10_a_slot_with_two_live_tasks_converges_to_one(cluster: SmallCluster) -> None:
+    service = deploy(cluster, spec(2))
+    (task,) = cluster.store.tasks_of_slot(service.id, 1)
+    cluster.write(lambda tx: tx.create(replace(task, id="twin")))
+    cluster.change_leader()
+    cluster.settle()
+    cluster.obey()
+    assert sorted(task.slot for task in cluster.live(service.id)) == [1, 2]
+
+
 def test_UPD_12_a_global_service_is_updated_node_by_node_and_a_node_that_is_down_does_not_block_it(
     cluster: SmallCluster,
 ) -> None:

@@ -120,7 +120,7 @@ def test_watchers_see_each_entry_whole_and_in_order(pair: Pair) -> None:
     assert seen[1].events[0].old == seen[0].events[1].object
 
 
-def test_a_snapshot_brings_back_everything(pair: Pair) -> None:
+def test_RFT_10_a_snapshot_brings_back_everything(pair: Pair) -> None:
     ca = RootCA(b"cert", b"key", "worker", "manager")
     pair.write(lambda tx: (tx.create(Cluster(id="c", root_ca=ca)), tx.create(WEB), tx.create(Node(id="n1"))))
     pair.write(lambda tx: [tx.create(replace(task(number), node_id="n1")) for number in range(1, 4)])

@@ -17,25 +17,15 @@ from identity.access import AccessInterceptor
 from identity.channels import SERVER_OPTIONS, listen
 from identity.credentials import Credentials
 from identity.model import NodeIdentity
-from manager.allocator import Allocator
 from manager.backup import write_copy
 from manager.ca import Authority, NodeCAService, authorize, bootstrap_server
 from manager.control import Control, ControlServicer, RoutedControl
-from manager.dispatcher import Dispatcher, DispatcherServicer, Orphans
+from manager.controllers import new_controllers
+from manager.dispatcher import Dispatcher, DispatcherServicer
 from manager.leader import LeaderLoop
 from manager.logbroker import LogBroker
-from manager.orchestrator import (
-    ConstraintEnforcer,
-    Controller,
-    GlobalOrchestrator,
-    Reaper,
-    ReplicatedOrchestrator,
-    Starter,
-    UpdateSupervisor,
-)
 from manager.replicator import Replicator
 from manager.roles import RoleManager
-from manager.scheduler import Scheduler
 from manager.store import Store, Transaction
 from proto.access_pb2 import Access
 from proto.ca_pb2_grpc import add_NodeCAServicer_to_server
@@ -106,7 +96,9 @@ class Manager:
         self.control = RoutedControl(self._local_control, self._raft, credentials)
         self.authority = Authority(self.store, replicator, self._raft, credentials, WallClock(), new_id)
         self._roles = RoleManager(self.store, replicator, self._raft)
-        self._loop = LeaderLoop(self.store, replicator, clock, self._controllers)
+        self._loop = LeaderLoop(
+            self.store, replicator, clock, lambda: new_controllers(new_id, self._dispatcher.is_suspect)
+        )
         self._servers: list[grpc.aio.Server] = []
         self._leading: asyncio.Task[None] | None = None
         self._announcing: asyncio.Task[None] | None = None
@@ -242,19 +234,6 @@ class Manager:
             log.exception("the leader's loops failed; handing over")
             with suppress(PyswarmError):
                 await self._raft.transfer_leadership()
-
-    def _controllers(self) -> Sequence[Controller]:
-        return (
-            Orphans(),
-            ConstraintEnforcer(),
-            ReplicatedOrchestrator(new_id),
-            GlobalOrchestrator(new_id),
-            UpdateSupervisor(new_id),
-            Starter(),
-            Allocator(),
-            Scheduler(self._dispatcher.is_suspect),
-            Reaper(),
-        )
 
     def _nudge(self) -> None:
         self._loop.nudge()

@@ -27,12 +27,10 @@ from core.model import (
     Task,
     TaskSpec,
 )
-from manager.allocator import Allocator
 from manager.control import Control
+from manager.controllers import new_controllers
 from manager.leader import Turns
-from manager.orchestrator import GlobalOrchestrator, Reaper, ReplicatedOrchestrator, Starter, UpdateSupervisor
 from manager.replicator import Replicator
-from manager.scheduler import Scheduler
 from manager.store import Commit, Event, Store, Transaction, encode_entry
 from raft import Member
 from tests.support.instant_agents import InstantAgents
@@ -137,18 +135,7 @@ class _Settling(LoneConsensus):
     def __init__(self, store: Store, clock: ManualClock) -> None:
         super().__init__(store)
         self._clock = clock
-        self._turns = Turns(
-            [
-                ReplicatedOrchestrator(new_id),
-                GlobalOrchestrator(new_id),
-                UpdateSupervisor(new_id),
-                Starter(),
-                Allocator(),
-                Scheduler(lambda node_id: False),
-                InstantAgents(),
-                Reaper(),
-            ]
-        )
+        self._turns = Turns([*new_controllers(new_id, lambda node_id: False), InstantAgents()])
         self._wake_up: int | None = None
         self._events: list[Event] = []
         store.watch(self._take)

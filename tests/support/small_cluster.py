@@ -25,18 +25,8 @@ from core.model import (
     TaskState,
     TaskStatus,
 )
-from manager.allocator import Allocator
+from manager.controllers import new_controllers
 from manager.leader import Turns
-from manager.orchestrator import (
-    ConstraintEnforcer,
-    Controller,
-    GlobalOrchestrator,
-    Reaper,
-    ReplicatedOrchestrator,
-    Starter,
-    UpdateSupervisor,
-)
-from manager.scheduler import Scheduler
 from manager.store import Change, Commit, Event, Store, Transaction, encode_entry
 from tests.support.stage import make_node
 
@@ -58,21 +48,9 @@ class SmallCluster:
 
     # -- leading
 
-    def controllers(self) -> Sequence[Controller]:
-        return (
-            ConstraintEnforcer(),
-            ReplicatedOrchestrator(self.new_id),
-            GlobalOrchestrator(self.new_id),
-            UpdateSupervisor(self.new_id),
-            Starter(),
-            Allocator(),
-            Scheduler(self.suspects.__contains__),
-            Reaper(),
-        )
-
     def lead(self) -> None:
         """A new reign begins: nothing is known but what the store holds."""
-        self._turns = Turns(self.controllers())
+        self._turns = Turns(new_controllers(self.new_id, self.suspects.__contains__))
         self._events: list[Event] = []
         self._wake_up: int | None = self.now
 

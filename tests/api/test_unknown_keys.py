@@ -11,7 +11,7 @@ from tests.support.fake_node import FakeNode
 
 BASE = "http://docker/v1.44"
 UNKNOWN = "Frobnicate"
-MAPS = {"Labels", "Options"}
+MAPS = {"Labels", "Options", "Sysctls"}
 """Whose keys are the user's own."""
 SERVICE: dict[str, Any] = {
     "Name": "web",
@@ -30,10 +30,28 @@ SERVICE: dict[str, Any] = {
                 },
                 {"Type": "tmpfs", "Target": "/t", "TmpfsOptions": {"SizeBytes": 4096}},
             ],
+            "Healthcheck": {"Test": ["CMD", "true"]},
+            "DNSConfig": {"Nameservers": ["10.0.0.53"]},
+            "Ulimits": [{"Name": "nofile", "Soft": 1, "Hard": 2}],
+            "Sysctls": {"net.core.somaxconn": "1024"},
         },
-        "Resources": {"Limits": {"NanoCPUs": 10**9}, "Reservations": {"NanoCPUs": 10**8}},
+        "Resources": {
+            "Limits": {"NanoCPUs": 10**9},
+            "Reservations": {
+                "NanoCPUs": 10**8,
+                "GenericResources": [
+                    {"DiscreteResourceSpec": {"Kind": "gpu", "Value": 1}},
+                    {"NamedResourceSpec": {"Kind": "gpu", "Value": "a"}},
+                ],
+            },
+        },
         "RestartPolicy": {"Condition": "any"},
-        "Placement": {"Constraints": [], "Platforms": [{"OS": "linux", "Architecture": "x86_64"}]},
+        "Placement": {
+            "Constraints": [],
+            "Preferences": [{"Spread": {"SpreadDescriptor": "node.labels.zone"}}],
+            "Platforms": [{"OS": "linux", "Architecture": "x86_64"}],
+        },
+        "LogDriver": {"Name": "json-file", "Options": {"max-size": "1m"}},
     },
     "Mode": {"Replicated": {"Replicas": 1}},
     "UpdateConfig": {"Parallelism": 1},
@@ -46,6 +64,7 @@ CLUSTER: dict[str, Any] = {
     "Raft": {"SnapshotInterval": 10000},
     "Dispatcher": {"HeartbeatPeriod": 10**9},
     "CAConfig": {"NodeCertExpiry": 7776 * 10**12},
+    "TaskDefaults": {"LogDriver": {"Name": "json-file", "Options": {"max-size": "1m"}}},
 }
 NODE: dict[str, Any] = {"Labels": {"a": "b"}, "Role": "manager", "Availability": "active"}
 INIT: dict[str, Any] = {"ListenAddr": "0.0.0.0:2377", "Spec": CLUSTER}

@@ -5,7 +5,8 @@ from dataclasses import replace
 from core.errors import InvalidArgument
 from core.model import Cluster, ClusterSpec
 from pyswarm.engineapi.wire.fields import Fields
-from pyswarm.engineapi.wire.json_types import Json, ordered, show_meta
+from pyswarm.engineapi.wire.json_types import Json, given, ordered, show_meta
+from pyswarm.engineapi.wire.log_driver import read_log_driver, show_log_driver
 from pyswarm.engineapi.wire.tls import trust_root
 
 _SUBNET_SIZE = 24
@@ -26,6 +27,7 @@ def read_cluster_fields(fields: Fields, base: ClusterSpec) -> ClusterSpec:
     spec = replace(base, name=fields.text("Name") or base.name, labels=fields.labels("Labels") or base.labels)
     orchestration, dispatcher = fields.child("Orchestration"), fields.child("Dispatcher")
     raft, ca = fields.child("Raft"), fields.child("CAConfig")
+    defaults = fields.child("TaskDefaults")
     if orchestration is not None:
         limit = orchestration.maybe_integer("TaskHistoryRetentionLimit", low=-(2**31), high=2**31 - 1)
         spec = replace(spec, task_history_limit=base.task_history_limit if limit is None else limit)
@@ -38,6 +40,8 @@ def read_cluster_fields(fields: Fields, base: ClusterSpec) -> ClusterSpec:
                 raise InvalidArgument(f"{raft.name(key)} can not be set: pyswarm's Raft has no such setting")
     if ca is not None:
         spec = replace(spec, node_cert_expiry=ca.integer("NodeCertExpiry") or base.node_cert_expiry)
+    if defaults is not None:
+        spec = replace(spec, log_driver=read_log_driver(defaults.child("LogDriver")) or base.log_driver)
     return spec
 
 
@@ -49,7 +53,7 @@ def show_cluster_spec(spec: ClusterSpec) -> Json:
         "Raft": {"SnapshotInterval": spec.snapshot_interval, **_RAFT},
         "Dispatcher": {"HeartbeatPeriod": spec.heartbeat_period},
         "CAConfig": {"NodeCertExpiry": spec.node_cert_expiry},
-        "TaskDefaults": {},
+        "TaskDefaults": given(LogDriver=spec.log_driver and show_log_driver(spec.log_driver)),
         "EncryptionConfig": {"AutoLockManagers": False},
     }
 

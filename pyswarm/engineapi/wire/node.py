@@ -5,7 +5,8 @@ from core.model import ManagerStatus, Node, NodeDescription, NodeSpec
 from pyswarm.engineapi.wire.fields import Fields
 from pyswarm.engineapi.wire.json_types import Json, given, ordered, show_meta, some
 from pyswarm.engineapi.wire.names import AVAILABILITIES, ROLES, word
-from pyswarm.engineapi.wire.task_spec import show_platform, show_resources
+from pyswarm.engineapi.wire.placement import show_platform
+from pyswarm.engineapi.wire.resources import show_resources
 from pyswarm.engineapi.wire.tls import TrustRoot
 
 

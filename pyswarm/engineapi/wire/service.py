@@ -1,11 +1,12 @@
 """Services: what is asked (ServiceSpec) and what there is."""
 
 from core.errors import InvalidArgument
-from core.model import Service, ServiceMode, ServiceSpec, UpdateStatus
+from core.model import JobStatus, Service, ServiceSpec, UpdateStatus
 from pyswarm.engineapi.wire.defaults import with_defaults
 from pyswarm.engineapi.wire.endpoint import read_endpoint_spec, show_endpoint, show_endpoint_spec
 from pyswarm.engineapi.wire.fields import Fields
 from pyswarm.engineapi.wire.json_types import Json, given, ordered, show_meta, some
+from pyswarm.engineapi.wire.mode import read_mode, show_mode
 from pyswarm.engineapi.wire.task_spec import read_task_spec, show_task_spec
 from pyswarm.engineapi.wire.times import show_time
 from pyswarm.engineapi.wire.update_config import read_update_config, show_update_config
@@ -16,13 +17,11 @@ def read_service_spec(body: object) -> ServiceSpec:
     template = fields.child("TaskTemplate")
     if template is None:
         raise InvalidArgument("TaskTemplate must be given: it says what the service's tasks run")
-    mode, replicas = _read_mode(fields.child("Mode"))
     spec = ServiceSpec(
         name=fields.text("Name"),
         labels=fields.labels("Labels"),
         task=read_task_spec(template),
-        mode=mode,
-        replicas=replicas,
+        **read_mode(fields.child("Mode")),
         update=read_update_config(fields.child("UpdateConfig")),
         rollback=read_update_config(fields.child("RollbackConfig")),
         endpoint=read_endpoint_spec(fields.child("EndpointSpec")),
@@ -37,7 +36,7 @@ def show_service_spec(spec: ServiceSpec) -> Json:
         "Name": spec.name,
         "Labels": ordered(spec.labels),
         "TaskTemplate": {**show_task_spec(spec.task), "Runtime": "container"},
-        "Mode": _show_mode(spec),
+        "Mode": show_mode(spec),
         **given(
             UpdateConfig=spec.update and show_update_config(spec.update),
             RollbackConfig=spec.rollback and show_update_config(spec.rollback),
@@ -60,29 +59,10 @@ def show_service(service: Service, *, defaults: bool = False, counts: tuple[int,
         **given(
             UpdateStatus=service.update_status and _show_update_status(service.update_status),
             ServiceStatus=counts and _show_counts(*counts),
+            JobStatus=service.job_status and _show_job(service.job_status),
         ),
         **some(Error=service.error),
     }
-
-
-def _read_mode(fields: Fields | None) -> tuple[ServiceMode, int | None]:
-    if fields is None:
-        return ServiceMode.REPLICATED, None
-    replicated, all_nodes = fields.child("Replicated"), fields.child("Global")
-    for job in ("ReplicatedJob", "GlobalJob"):
-        if fields.child(job) is not None:
-            raise InvalidArgument(f"{fields.name(job)}: pyswarm does not run jobs yet")
-    if replicated is not None and all_nodes is not None:
-        raise InvalidArgument("must specify only one service mode")
-    if all_nodes is not None:
-        return ServiceMode.GLOBAL, None
-    return ServiceMode.REPLICATED, replicated.maybe_integer("Replicas") if replicated else None
-
-
-def _show_mode(spec: ServiceSpec) -> Json:
-    if spec.mode is ServiceMode.GLOBAL:
-        return {"Global": {}}
-    return {"Replicated": {"Replicas": 1 if spec.replicas is None else spec.replicas}}
 
 
 def _show_update_status(status: UpdateStatus) -> Json:
@@ -98,3 +78,10 @@ def _show_update_status(status: UpdateStatus) -> Json:
 
 def _show_counts(running: int, desired: int) -> Json:
     return {"RunningTasks": running, "DesiredTasks": desired, "CompletedTasks": 0}
+
+
+def _show_job(status: JobStatus) -> Json:
+    return {
+        "JobIteration": some(Index=status.iteration),
+        **some(LastExecution=status.last_execution and show_time(status.last_execution)),
+    }

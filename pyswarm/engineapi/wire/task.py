@@ -3,6 +3,7 @@
 from core.model import ContainerStatus, Task, TaskStatus
 from pyswarm.engineapi.wire.endpoint import show_ports
 from pyswarm.engineapi.wire.json_types import Json, given, show_meta, some
+from pyswarm.engineapi.wire.resources import show_generic
 from pyswarm.engineapi.wire.task_spec import show_task_spec
 from pyswarm.engineapi.wire.times import show_time
 
@@ -16,6 +17,8 @@ def show_task(task: Task) -> Json:
         **some(Slot=task.slot, NodeID=task.node_id),
         "Status": _show_status(task.status),
         "DesiredState": task.desired_state.name.lower(),
+        **some(GenericResources=show_generic(task.generic)),
+        **given(JobIteration=None if task.job_iteration is None else some(Index=task.job_iteration)),
     }
 
 

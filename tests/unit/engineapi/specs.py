@@ -5,9 +5,13 @@ from hypothesis import strategies as st
 from core.model import (
     BindOptions,
     ContainerSpec,
+    DNSConfig,
     EndpointMode,
     EndpointSpec,
     FailureAction,
+    GenericResource,
+    HealthCheck,
+    LogDriver,
     Mount,
     MountType,
     Placement,
@@ -23,6 +27,7 @@ from core.model import (
     ServiceSpec,
     TaskSpec,
     TmpfsOptions,
+    Ulimit,
     UpdateConfig,
     UpdateOrder,
     VolumeOptions,
@@ -33,7 +38,20 @@ NANOSECONDS = st.integers(0, 2**63 - 1)
 TEXT = st.text(st.characters(codec="utf-8"), max_size=8)
 TEXTS = st.lists(TEXT, max_size=3).map(tuple)
 LABELS = st.dictionaries(TEXT, TEXT, max_size=2)
-RESOURCES = st.none() | st.builds(Resources, NANOSECONDS, NANOSECONDS)
+GENERIC = st.builds(GenericResource, kind=TEXT, value=NANOSECONDS) | st.builds(
+    GenericResource, kind=TEXT, id=TEXT.filter(bool), value=st.just(0)
+)
+LIMITS = st.none() | st.builds(Resources, nano_cpus=NANOSECONDS, memory_bytes=NANOSECONDS, pids=NANOSECONDS)
+RESERVATIONS = st.none() | st.builds(
+    Resources, nano_cpus=NANOSECONDS, memory_bytes=NANOSECONDS, generic=st.lists(GENERIC, max_size=2).map(tuple)
+)
+REQUIREMENTS = st.builds(
+    ResourceRequirements,
+    limits=LIMITS,
+    reservations=RESERVATIONS,
+    swap_bytes=st.none() | st.integers(-1, 2**63 - 1),
+    memory_swappiness=st.none() | st.integers(-1, 100),
+)
 PLATFORMS = st.lists(st.builds(Platform, TEXT, TEXT), max_size=2).map(tuple)
 
 MOUNTS = st.builds(
@@ -62,6 +80,22 @@ CONTAINERS = st.builds(
     mounts=st.lists(MOUNTS, max_size=2).map(tuple),
     init=st.none() | st.booleans(),
     isolation=st.just(""),
+    groups=TEXTS,
+    tty=st.booleans(),
+    open_stdin=st.booleans(),
+    read_only=st.booleans(),
+    hosts=TEXTS,
+    dns=st.none() | st.builds(DNSConfig, TEXTS, TEXTS, TEXTS),
+    health_check=st.none()
+    | st.builds(HealthCheck, TEXTS, NANOSECONDS, NANOSECONDS, NANOSECONDS, NANOSECONDS, NANOSECONDS),
+    secrets=st.just(()),
+    configs=st.just(()),
+    sysctls=LABELS,
+    cap_add=TEXTS,
+    cap_drop=TEXTS,
+    ulimits=st.lists(st.builds(Ulimit, TEXT, NANOSECONDS, NANOSECONDS), max_size=2).map(tuple),
+    oom_score_adj=st.integers(-1000, 1000),
+    registry_auth=st.just(""),
 )
 RESTARTS = st.builds(
     RestartPolicy, st.sampled_from(RestartCondition), st.none() | NANOSECONDS, NANOSECONDS, NANOSECONDS
@@ -69,11 +103,12 @@ RESTARTS = st.builds(
 TASKS = st.builds(
     TaskSpec,
     container=CONTAINERS,
-    resources=st.none() | st.builds(ResourceRequirements, RESOURCES, RESOURCES),
+    resources=st.none() | REQUIREMENTS,
     restart=st.none() | RESTARTS,
-    placement=st.none() | st.builds(Placement, TEXTS, PLATFORMS),
+    placement=st.none() | st.builds(Placement, TEXTS, PLATFORMS, TEXTS, NANOSECONDS),
     force_update=NANOSECONDS,
     runtime=st.just(""),
+    log_driver=st.none() | st.builds(LogDriver, TEXT, LABELS),
 )
 PORTS = st.builds(
     PortConfig,
@@ -105,9 +140,18 @@ def service_specs() -> st.SearchStrategy[ServiceSpec]:
         "endpoint": st.none()
         | st.builds(EndpointSpec, mode=st.sampled_from(EndpointMode), ports=st.lists(PORTS, max_size=2).map(tuple)),
     }
-    replicated = st.builds(ServiceSpec, mode=st.just(ServiceMode.REPLICATED), replicas=NANOSECONDS, **shared)
-    everywhere = st.builds(ServiceSpec, mode=st.just(ServiceMode.GLOBAL), replicas=st.none(), **shared)
-    return replicated | everywhere
+    count = st.none() | NANOSECONDS
+    return st.one_of(
+        st.builds(ServiceSpec, mode=st.just(ServiceMode.REPLICATED), replicas=NANOSECONDS, **shared),
+        st.builds(ServiceSpec, mode=st.sampled_from([ServiceMode.GLOBAL, ServiceMode.GLOBAL_JOB]), **shared),
+        st.builds(
+            ServiceSpec,
+            mode=st.just(ServiceMode.REPLICATED_JOB),
+            total_completions=count,
+            max_concurrent=count,
+            **shared,
+        ),
+    )
 
 
 ANY_TEXT = st.text(max_size=6)
@@ -166,11 +210,29 @@ FULL = ServiceSpec(
                 Mount(MountType.TMPFS, "", "/d", tmpfs=TmpfsOptions(1, 0o1770)),
             ),
             init=True,
+            groups=("2000",),
+            tty=True,
+            open_stdin=True,
+            read_only=True,
+            hosts=("1.2.3.4 h",),
+            dns=DNSConfig(("10.0.0.53",), ("ex.org",), ("ndots:1",)),
+            health_check=HealthCheck(("CMD", "true"), 1, 1, 1, 1, 1),
+            sysctls={"a": "1"},
+            cap_add=("CAP_NET_ADMIN",),
+            cap_drop=("CAP_MKNOD",),
+            ulimits=(Ulimit("nofile", 1, 2),),
+            oom_score_adj=-5,
         ),
-        resources=ResourceRequirements(Resources(1, 1), Resources(1, 1)),
+        resources=ResourceRequirements(
+            Resources(1, 1, pids=1),
+            Resources(1, 1, (GenericResource("gpu", value=1), GenericResource("gpu", "UUID1"))),
+            swap_bytes=-1,
+            memory_swappiness=60,
+        ),
         restart=RestartPolicy(RestartCondition.ON_FAILURE, 1, 1, 1),
-        placement=Placement(("node.role==manager",), (Platform("x86_64", "linux"),)),
+        placement=Placement(("node.role==manager",), (Platform("x86_64", "linux"),), ("node.labels.zone",), 2),
         force_update=1,
+        log_driver=LogDriver("json-file", {"max-size": "1m"}),
     ),
     replicas=2,
     update=UpdateConfig(2, 1, monitor=5 * 10**9, order=UpdateOrder.START_FIRST),

@@ -34,19 +34,19 @@ class Holds:
 
     def _watch_engine(self, node: RaftNode) -> None:
         """From when its thread has events in hand until it asks for more."""
-        engine = node._engine
-        collect: Callable[[], list[Any]] = engine._collect
+        inbox = node._engine._inbox
+        take: Callable[[float], list[Any]] = inbox.take
         begin: Times | None = None
 
-        def watched() -> list[Any]:
+        def watched(wait: float) -> list[Any]:
             nonlocal begin
             if begin is not None:
                 self._note("engine", begin)
-            found = collect()
+            found = take(wait)
             begin = _times()
             return found
 
-        engine._collect = watched  # type: ignore[method-assign]
+        inbox.take = watched  # type: ignore[method-assign]
 
     def _note(self, name: str, begin: Times, slept: float = 0.0) -> None:
         now = _times()

@@ -60,6 +60,8 @@ class Timing:
     heartbeat: int = 100 * MILLISECOND
     check_quorum: int = 2 * SECOND
     """A leader that a quorum has not answered for so long steps down."""
+    answer: int = 150 * MILLISECOND
+    """Who says nothing for so long after it was asked for its vote counts as unreachable."""
     request: int = 5 * SECOND
     """How long any one request is waited for, unless its caller says otherwise."""
     catch_up: int = 60 * SECOND

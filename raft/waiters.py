@@ -48,7 +48,7 @@ class Waiters:
     def fail_written(self, up_to: int, error: Callable[[], PyswarmError]) -> None:
         """Those that stand in the log at or before `up_to`."""
         for request_id, waiter in list(self._waiting.items()):
-            if 0 < waiter.index <= up_to:
+            if 0 < waiter.index <= up_to and not waiter.future.done():
                 self.fail(request_id, error())
 
     def fail_all(self, error: Callable[[], PyswarmError]) -> None:

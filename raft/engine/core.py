@@ -15,6 +15,7 @@ from core.clock import SECOND
 from raft import codec
 from raft.api import MAX_COMMAND, Timing
 from raft.engine import hooks
+from raft.engine.snapshots import Snapshots
 from raft.membership import Membership
 from raft.messages import Entry
 from raft.storage.journal import Journal
@@ -46,15 +47,6 @@ class Owner(Protocol):
         ...
 
     def freeze(self, last: Entry, prev_term: int) -> None: ...
-    def snapshot_written(self) -> int | None:
-        """Once a frozen state is on disk: entries before this index may go."""
-        ...
-
-    def restored(self) -> tuple[Entry, Entry]:
-        """Puts the snapshot in use; the last two entries it covers."""
-        ...
-
-    def snapshot_path(self) -> str: ...
 
 
 class Log(JournalOfEngine):  # type: ignore[misc]  # the engine has no types
@@ -113,18 +105,19 @@ class Log(JournalOfEngine):  # type: ignore[misc]  # the engine has no types
 class _Serializer:
     """In place of the engine's own: freezing is ours, and snapshots travel apart from its messages."""
 
-    def __init__(self, owner: Owner) -> None:
+    def __init__(self, owner: Owner, snapshots: Snapshots) -> None:
         self._owner = owner
+        self._snapshots = snapshots
         self.busy = False
         self.failure: Exception | None = None
 
     def __fspath__(self) -> str:
-        return self._owner.snapshot_path()
+        return str(self._snapshots.path)
 
     def checkSerializing(self) -> tuple[int, int | None]:
         if not self.busy:
             return SERIALIZER_STATE.NOT_SERIALIZING, None
-        index = self._owner.snapshot_written()
+        index = self._snapshots.written()
         if index is None:
             return SERIALIZER_STATE.SERIALIZING, None
         self.busy = False
@@ -136,7 +129,7 @@ class _Serializer:
 
     def deserialize(self) -> tuple[None, Entry, Entry, tuple[()]]:
         try:
-            prev, last = self._owner.restored()
+            prev, last = self._snapshots.restored()
         except Exception as error:
             self.failure = error  # S9: the engine would swallow it, and acknowledge what is not there
             raise
@@ -172,11 +165,11 @@ class _Poller:
 class Core(SyncObj):  # type: ignore[misc]  # the engine has no types
     """Only ever touched by the engine's thread."""
 
-    def __init__(self, own_id: str, log: Log, timing: Timing, owner: Owner) -> None:
+    def __init__(self, own_id: str, log: Log, timing: Timing, owner: Owner, snapshots: Snapshots) -> None:
         hooks.install()
         self._own = owner
         self.log = log
-        self._serializer = _Serializer(owner)
+        self._serializer = _Serializer(owner, snapshots)
         self._wire = _Wire(owner)
         conf = SyncObjConf(
             autoTick=False,

@@ -20,7 +20,6 @@ class Peers:
         self._reported = state.membership.current
         self.installing: set[str] = set()
         """Members that a snapshot is on its way to."""
-        self.snapshot_index = 0 if state.snapshot is None else state.snapshot.index
 
     @property
     def term(self) -> int:

@@ -1,4 +1,4 @@
-"""How soon a leader knows whom it does not reach, in simulated time."""
+"""How soon a member knows whom it does not reach, in simulated time."""
 
 from pathlib import Path
 
@@ -42,3 +42,20 @@ def test_one_that_does_not_answer_is_known_and_one_that_answers_again_too(tmp_pa
         world.run_until(lambda: leader.status.silent == {away.id}, REFUSED_WITHIN, "it is known")
         world.heal()
         world.run_until(lambda: not leader.status.silent, 1, "it is reachable again")
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("size", [3, 5])
+def test_a_follower_too_knows_within_two_seconds_that_the_quorum_is_gone(seed: int, size: int, tmp_path: Path) -> None:
+    """Their hosts lost power: no stream breaks, and nobody leads who would know."""
+    with simulated(seed, tmp_path, size, timing=SLOW) as world:
+        leader = world.await_leader()
+        world.run(world.rng.uniform(1, 2))
+        survivor = next(member for member in world.members.values() if member is not leader)
+        drop_everything(world, survivor)
+        world.run_until(lambda: not survivor.node.has_quorum, REFUSED_WITHIN, "it is known")
+        assert "can be reached" in survivor.node.no_leader().message
+        assert f"1 of {size}" in survivor.node.no_leader().message
+        world.heal()
+        world.run_until(lambda: survivor.node.has_quorum, 2, "they answer again")
+        world.run_until(lambda: not survivor.status.silent, 2, "all are reachable again")

@@ -9,7 +9,7 @@ from unittest import mock
 from pysyncobj import SyncObjConf
 
 from raft.consensus import RaftNode
-from raft.engine import core, engine
+from raft.engine import core, proposing
 from raft.engine.core import Core
 from raft.guard import Action, Deliver, Guard
 from raft.ledger import Ledger
@@ -145,7 +145,7 @@ RULES: dict[str, tuple[Patch, ...]] = {
     "S3 beside entries": ((Guard, "_append", _commits_all),),
     "S4": ((Guard, "_install", _installs_all),),
     "S5": ((state, "_align", _forgets_the_tail),),
-    "S6": ((engine, "check_change", _does_nothing),),
+    "S6": ((proposing, "check_change", _does_nothing),),
     "S7": ((RaftNode, "_fail", _does_nothing),),
     "S8": ((Journal, "sync", _writes_only),),
     "S9": ((Core, "_raise_failure", _does_nothing),),

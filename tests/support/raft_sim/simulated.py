@@ -68,7 +68,7 @@ def simulated(
         mock.patch("raft.snapshots.send_snapshot", send_snapshot),
         mock.patch("raft.members.probe", _answers),
         mock.patch("raft.thread.monotonic", world.clock),
-        mock.patch("raft.engine.engine.install_file", _Wrapped(world, install_file)),
+        mock.patch("raft.engine.snapshots.install_file", _Wrapped(world, install_file)),
         mock.patch("raft.proposals.secrets", dice),
         mock.patch("raft.storage.loader.secrets", dice),
         mock.patch("os.fsync", _synced),

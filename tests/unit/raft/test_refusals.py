@@ -229,9 +229,9 @@ async def test_what_a_slow_member_has_not_taken_is_bounded(tmp_path: Path) -> No
     """Its engine takes nothing for a while: the sender is held up, rather than the memory filled."""
     async with cluster(tmp_path, 1) as made:
         (manager,) = made.managers
-        engine = manager.raft._engine
-        taking = engine._collect
-        engine._collect = list  # type: ignore[method-assign]
+        inbox = manager.raft._engine._inbox
+        taking = inbox.take
+        inbox.take = lambda wait: []  # type: ignore[method-assign]
         wire = pb.RaftMessage(term=1)
         wire.append.entries.add(index=1, term=1, command=codec.encode_proposal(b"id", bytes(1 << 20))[1:])
         sent = 0
@@ -250,6 +250,6 @@ async def test_what_a_slow_member_has_not_taken_is_bounded(tmp_path: Path) -> No
         await asyncio.sleep(0.3)
         assert manager.raft._received < 36 << 20
         assert sent < 150
-        engine._collect = taking  # type: ignore[method-assign]
+        inbox.take = taking  # type: ignore[method-assign]
         await flooding
         await manager.propose(b"still well")

@@ -5,9 +5,10 @@ Pure: no I/O, no clock of its own. S1-S11 and L1-L5 name the engine's holes (REA
 """
 
 from collections import Counter
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
 
+from raft.guard.actions import Action, Adopt, Campaign, Deliver, Read, Readable, Reply, Stop
+from raft.guard.view import View
 from raft.messages import (
     Append,
     AppendReply,
@@ -24,99 +25,6 @@ from raft.messages import (
     VoteRequest,
 )
 
-
-class View(Protocol):
-    """What the guard may see of its member. All are read anew each time."""
-
-    @property
-    def term(self) -> int: ...
-    @property
-    def is_leader(self) -> bool: ...
-    @property
-    def leader(self) -> str:
-        """The node id of this term's leader, empty if unknown."""
-        ...
-
-    @property
-    def committed(self) -> int:
-        """The highest index known to be committed: applied entries count."""
-        ...
-
-    @property
-    def first_index(self) -> int:
-        """The oldest entry held. It is committed: either the log's very first or covered by a snapshot."""
-        ...
-
-    @property
-    def last_index(self) -> int: ...
-    @property
-    def voters(self) -> frozenset[str]:
-        """This member included, if it is one."""
-        ...
-
-    @property
-    def learners(self) -> frozenset[str]:
-        """Those that are being fed."""
-        ...
-
-    def term_at(self, index: int) -> int | None:
-        """None if the log does not hold that entry."""
-        ...
-
-    def linked(self, node_id: str) -> bool:
-        """Whether our stream to that member stands."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Deliver:
-    """The engine may see this."""
-
-    message: Message
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """Back to the sender, past the engine."""
-
-    message: Message
-
-
-@dataclass(frozen=True, slots=True)
-class Campaign:
-    """Stand for election now."""
-
-
-@dataclass(frozen=True, slots=True)
-class Adopt:
-    """Follow in this higher term, with no vote given and no leader known."""
-
-    term: int
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """The sender wants to know up to where it must have applied the log to answer reads."""
-
-    round: int
-
-
-@dataclass(frozen=True, slots=True)
-class Readable:
-    """The leader's answer to our request of that round, and to all before it."""
-
-    round: int
-    index: int
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Something that cannot be: going on could lose a committed entry."""
-
-    reason: str
-
-
-Action = Deliver | Reply | Campaign | Adopt | Read | Readable | Stop
 _LONG_AGO = -(1 << 62)
 _DRIFT = 10
 """A leader trusts its lease for a tenth less than the others keep it: clocks do not run alike."""

@@ -5,8 +5,7 @@ Docker's command knows from its Go types what is left out; the names below stand
 
 from collections.abc import Mapping, Sequence
 
-from pyswarm.cli.gotemplate import Duration, Moment, NoValue, TemplateError
-from pyswarm.cli.gotemplate.values import Value
+from pyswarm.cli.template import Duration, Moment, NoValue, TemplateError, Value
 
 _MAPS = frozenset({"Labels", "Options", "Sysctls"})
 _DURATIONS = frozenset({"StopGracePeriod", "Delay", "Window", "Monitor", "HeartbeatPeriod", "NodeCertExpiry"})

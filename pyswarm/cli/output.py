@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import click
 
-from pyswarm.cli.gotemplate import Row, Template
 from pyswarm.cli.inspected import api_field
 from pyswarm.cli.json_types import Json
+from pyswarm.cli.template import Row, Template
 
 _MIN_COLUMN = 10
 _PADDING = 3

@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 
 from pyswarm.cli.client import Client, path_to
 from pyswarm.cli.errors import ApiError
-from pyswarm.cli.gotemplate import Row
 from pyswarm.cli.json_types import Json
 from pyswarm.cli.options import listing_flags, no_resolve_option, no_trunc_option
 from pyswarm.cli.output import Listing, print_listing
+from pyswarm.cli.template import Row
 from pyswarm.cli.words import capitalised, duration_in_words, ellipsis, familiar, natural, seconds_of, short_id
 
 F = TypeVar("F", bound=Callable[..., Any])

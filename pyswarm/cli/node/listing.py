@@ -7,12 +7,12 @@ import click
 from pyswarm.cli.client import Client, path_to
 from pyswarm.cli.commands import command, fail_if, for_each
 from pyswarm.cli.completion import complete_nodes
-from pyswarm.cli.gotemplate import Row
 from pyswarm.cli.json_types import Json
 from pyswarm.cli.node.reference import resolve
 from pyswarm.cli.options import filters_of, listing_flags
 from pyswarm.cli.output import Listing, print_listing
 from pyswarm.cli.tasks import print_tasks, task_flags
+from pyswarm.cli.template import Row
 from pyswarm.cli.words import capitalised, natural
 
 LISTING = Listing(

@@ -3,7 +3,7 @@
 from google.protobuf.message import DecodeError
 
 from proto import store_pb2 as pb
-from pyswarm.cli.gotemplate import Row
+from pyswarm.cli.template import Row
 from raft import Change, LoggedEntry
 
 _VERBS = {number: name.lower() for name, number in pb.Change.Kind.items()}

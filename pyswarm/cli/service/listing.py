@@ -7,13 +7,13 @@ import click
 
 from pyswarm.cli.client import Client
 from pyswarm.cli.commands import command
-from pyswarm.cli.gotemplate import Row
 from pyswarm.cli.json_types import Json
 from pyswarm.cli.node.reference import resolve as resolve_node
 from pyswarm.cli.options import filters_of, listing_flags
 from pyswarm.cli.output import Listing, print_listing
 from pyswarm.cli.service.flags import services_argument
 from pyswarm.cli.tasks import print_tasks, task_flags
+from pyswarm.cli.template import Row
 from pyswarm.cli.words import familiar, natural, short_id
 
 LISTING = Listing(

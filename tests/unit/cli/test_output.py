@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyswarm.cli.gotemplate import Row, TemplateError
 from pyswarm.cli.output import Listing, aligned
+from pyswarm.cli.template import Row, TemplateError
 
 LISTING = Listing({"ID": "ID", "Name": "NAME", "Image": "IMAGE"}, raw={"id": "ID", "name": "Name"})
 ROWS = [Row(ID="abc", Name="web", Image="busybox:latest"), Row(ID="def", Name="a-longer-name", Image="")]

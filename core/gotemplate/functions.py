@@ -1,20 +1,23 @@
-"""Go's and Docker's template functions."""
+"""Go's own template functions."""
 
 import operator
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pyswarm.cli.gotemplate.errors import TemplateError
-from pyswarm.cli.gotemplate.values import NoValue, Value, show, to_json
+from core.gotemplate.errors import TemplateError
+from core.gotemplate.values import NoValue, Value, show
+
+Functions = Mapping[str, Callable[..., Any]]
+"""By the names that templates call them by."""
 
 _VERB = re.compile(r"%([-+0# ]*)(\d*)(\.\d+)?([a-zA-Z%])")
 
 
-def call(name: str, arguments: list[Value]) -> Value:
+def call(functions: Functions, name: str, arguments: list[Value]) -> Value:
     """Raises TemplateError if the arguments do not fit."""
     try:
-        return FUNCTIONS[name](*arguments)
+        return functions[name](*arguments)
     except (TypeError, AttributeError, ValueError, LookupError) as error:
         raise TemplateError(f"error calling {name}: {error}") from None
 
@@ -34,18 +37,6 @@ def _index(value: Value, *keys: Value) -> Value:
 
 def _slice(value: Value, *bounds: int) -> Value:
     return value[slice(*bounds)] if len(bounds) != 1 else value[bounds[0] :]
-
-
-def _join(items: Value, separator: str) -> str:
-    return separator.join(map(show, items.values() if isinstance(items, dict) else items or ()))
-
-
-def _pad(text: str, before: int, after: int) -> str:
-    return " " * before + text + " " * after if text else text
-
-
-def _title(text: str) -> str:
-    return re.sub(r"\b\w", lambda match: match[0].upper(), text)
 
 
 def _print(*values: Value) -> str:
@@ -75,15 +66,7 @@ def _printf(form: str, *values: Value) -> str:
     return _VERB.sub(one, form)
 
 
-FUNCTIONS: Mapping[str, Callable[..., Any]] = {
-    "json": to_json,
-    "join": _join,
-    "split": lambda text, separator: text.split(separator),
-    "lower": lambda text: text.lower(),
-    "upper": lambda text: text.upper(),
-    "title": _title,
-    "pad": _pad,
-    "truncate": lambda text, length: text[:length],
+BUILTINS: Functions = {
     "len": lambda value: len(value),
     "index": _index,
     "slice": _slice,
@@ -100,6 +83,3 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "and": lambda *values: next((value for value in values if not value), values[-1]),
     "or": lambda *values: next((value for value in values if value), values[-1]),
 }
-
-HEADING = frozenset({"json", "split", "join", "title", "lower", "upper", "truncate"})
-"""Functions that leave a column's heading as it is."""

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyswarm.cli.gotemplate import Row, Template, TemplateError, show, to_json
 from pyswarm.cli.inspected import api_field
+from pyswarm.cli.template import Row, Template, TemplateError, show, to_json
 
 NODE = {
     "ID": "n1",

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from pyswarm.cli.gotemplate.errors import TemplateError
+from core.gotemplate.errors import TemplateError
 
 _ACTION = re.compile(r"\{\{(- )?\s*(/\*.*?\*/|(?:\"(?:[^\"\\]|\\.)*\"|`[^`]*`|[^\"`])*?)\s*( -)?\}\}", re.DOTALL)
 _WORD = re.compile(

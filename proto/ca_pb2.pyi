@@ -108,9 +108,9 @@ class IssueCertificateResponse(_message.Message):
     role: _builtins.int
     cluster_id: _builtins.str
     certificate: _builtins.bytes
-    """PEM, the leaf"""
+    """PEM, the leaf; behind it, while the root is replaced, the new root as signed by the old"""
     root: _builtins.bytes
-    """PEM, what to trust from now on"""
+    """PEM, one or two: what to trust from now on"""
     def __init__(
         self,
         *,

@@ -127,9 +127,16 @@ class UpdateClusterRequest(_message.Message):
     SPEC_FIELD_NUMBER: _builtins.int
     ROTATE_WORKER_TOKEN_FIELD_NUMBER: _builtins.int
     ROTATE_MANAGER_TOKEN_FIELD_NUMBER: _builtins.int
+    ROTATE_UNLOCK_KEY_FIELD_NUMBER: _builtins.int
+    ROOT_CERT_FIELD_NUMBER: _builtins.int
+    ROOT_KEY_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     rotate_worker_token: _builtins.bool
     rotate_manager_token: _builtins.bool
+    rotate_unlock_key: _builtins.bool
+    root_cert: _builtins.bytes
+    """PEM, the root to change to; empty: a new one if `spec.force_rotate` has changed"""
+    root_key: _builtins.bytes
     @_builtins.property
     def spec(self) -> _model_pb2.ClusterSpec: ...
     def __init__(
@@ -139,10 +146,13 @@ class UpdateClusterRequest(_message.Message):
         spec: _model_pb2.ClusterSpec | None = ...,
         rotate_worker_token: _builtins.bool = ...,
         rotate_manager_token: _builtins.bool = ...,
+        rotate_unlock_key: _builtins.bool = ...,
+        root_cert: _builtins.bytes = ...,
+        root_key: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["rotate_manager_token", b"rotate_manager_token", "rotate_worker_token", b"rotate_worker_token", "spec", b"spec", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["root_cert", b"root_cert", "root_key", b"root_key", "rotate_manager_token", b"rotate_manager_token", "rotate_unlock_key", b"rotate_unlock_key", "rotate_worker_token", b"rotate_worker_token", "spec", b"spec", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

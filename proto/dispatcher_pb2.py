@@ -26,7 +26,7 @@ from proto import access_pb2 as proto_dot_access__pb2
 from proto import model_pb2 as proto_dot_model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16proto/dispatcher.proto\x12\npyswarm.v1\x1a\x12proto/access.proto\x1a\x11proto/model.proto\"\xc7\x01\n\x0c\x41gentMessage\x12(\n\x08register\x18\x01 \x01(\x0b\x32\x14.pyswarm.v1.RegisterH\x00\x12*\n\theartbeat\x18\x02 \x01(\x0b\x32\x15.pyswarm.v1.HeartbeatH\x00\x12*\n\x06status\x18\x03 \x01(\x0b\x32\x18.pyswarm.v1.StatusReportH\x00\x12-\n\x0bingress_ack\x18\x04 \x01(\x0b\x32\x16.pyswarm.v1.IngressAckH\x00\x42\x06\n\x04\x62ody\"J\n\x08Register\x12\x30\n\x0b\x64\x65scription\x18\x01 \x01(\x0b\x32\x1b.pyswarm.v1.NodeDescription\x12\x0c\n\x04\x61\x64\x64r\x18\x02 \x01(\t\"\x0b\n\tHeartbeat\"O\n\x0cStatusReport\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12-\n\x07updates\x18\x02 \x03(\x0b\x32\x1c.pyswarm.v1.TaskStatusUpdate\"K\n\x10TaskStatusUpdate\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12&\n\x06status\x18\x02 \x01(\x0b\x32\x16.pyswarm.v1.TaskStatus\"\xa3\x02\n\x11\x44ispatcherMessage\x12&\n\x07welcome\x18\x01 \x01(\x0b\x32\x13.pyswarm.v1.WelcomeH\x00\x12\'\n\x04info\x18\x02 \x01(\x0b\x32\x17.pyswarm.v1.SessionInfoH\x00\x12.\n\x0b\x61ssignments\x18\x03 \x01(\x0b\x32\x17.pyswarm.v1.AssignmentsH\x00\x12+\n\nstatus_ack\x18\x04 \x01(\x0b\x32\x15.pyswarm.v1.StatusAckH\x00\x12+\n\x07ingress\x18\x05 \x01(\x0b\x32\x18.pyswarm.v1.IngressStateH\x00\x12+\n\x04logs\x18\x06 \x01(\x0b\x32\x1b.pyswarm.v1.LogSubscriptionH\x00\x42\x06\n\x04\x62ody\",\n\x0bManagerPeer\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x0c\n\x04\x61\x64\x64r\x18\x02 \x01(\t\"D\n\x07Welcome\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12%\n\x04info\x18\x02 \x01(\x0b\x32\x17.pyswarm.v1.SessionInfo\"\x9d\x01\n\x0bSessionInfo\x12\x1e\n\x04node\x18\x01 \x01(\x0b\x32\x10.pyswarm.v1.Node\x12)\n\x08managers\x18\x02 \x03(\x0b\x32\x17.pyswarm.v1.ManagerPeer\x12\x0f\n\x07root_ca\x18\x03 \x01(\x0c\x12\x18\n\x10heartbeat_period\x18\x04 \x01(\x03\x12\x18\n\x10node_cert_expiry\x18\x05 \x01(\x03\"\xcf\x01\n\x0b\x41ssignments\x12*\n\x04kind\x18\x01 \x01(\x0e\x32\x1c.pyswarm.v1.Assignments.Kind\x12\x12\n\napplies_to\x18\x02 \x01(\x04\x12\x12\n\nresults_in\x18\x03 \x01(\x04\x12\"\n\x05tasks\x18\x04 \x01(\x0b\x32\x13.pyswarm.v1.TaskSet\x12\x0f\n\x07removed\x18\x05 \x03(\t\x12\x10\n\x08released\x18\x06 \x03(\t\"%\n\x04Kind\x12\x0c\n\x08\x43OMPLETE\x10\x00\x12\x0f\n\x0bINCREMENTAL\x10\x01\"\x1d\n\tStatusAck\x12\x10\n\x08sequence\x18\x01 \x01(\x04\"Y\n\nLogOptions\x12\x0e\n\x06stdout\x18\x01 \x01(\x08\x12\x0e\n\x06stderr\x18\x02 \x01(\x08\x12\x0e\n\x06\x66ollow\x18\x03 \x01(\x08\x12\r\n\x05since\x18\x04 \x01(\x03\x12\x0c\n\x04tail\x18\x05 \x01(\x03\"g\n\x0fLogSubscription\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08task_ids\x18\x02 \x03(\t\x12\'\n\x07options\x18\x03 \x01(\x0b\x32\x16.pyswarm.v1.LogOptions\x12\r\n\x05\x63lose\x18\x04 \x01(\x08\"p\n\x07LogLine\x12\x12\n\nservice_id\x18\x01 \x01(\t\x12\x0f\n\x07node_id\x18\x02 \x01(\t\x12\x0f\n\x07task_id\x18\x03 \x01(\t\x12\x11\n\ttimestamp\x18\x04 \x01(\x03\x12\x0e\n\x06stderr\x18\x05 \x01(\x08\x12\x0c\n\x04\x64\x61ta\x18\x06 \x01(\x0c\"\x82\x01\n\x12PublishLogsRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x17\n\x0fsubscription_id\x18\x02 \x01(\t\x12\"\n\x05lines\x18\x03 \x03(\x0b\x32\x13.pyswarm.v1.LogLine\x12\x0c\n\x04\x64one\x18\x04 \x01(\x08\x12\r\n\x05\x65rror\x18\x05 \x01(\t\"\x15\n\x13PublishLogsResponse2\xb2\x01\n\nDispatcher\x12L\n\x07Session\x12\x18.pyswarm.v1.AgentMessage\x1a\x1d.pyswarm.v1.DispatcherMessage\"\x04\xc8\xf3\x18\x02(\x01\x30\x01\x12V\n\x0bPublishLogs\x12\x1e.pyswarm.v1.PublishLogsRequest\x1a\x1f.pyswarm.v1.PublishLogsResponse\"\x04\xc8\xf3\x18\x02(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16proto/dispatcher.proto\x12\npyswarm.v1\x1a\x12proto/access.proto\x1a\x11proto/model.proto\"\xc7\x01\n\x0c\x41gentMessage\x12(\n\x08register\x18\x01 \x01(\x0b\x32\x14.pyswarm.v1.RegisterH\x00\x12*\n\theartbeat\x18\x02 \x01(\x0b\x32\x15.pyswarm.v1.HeartbeatH\x00\x12*\n\x06status\x18\x03 \x01(\x0b\x32\x18.pyswarm.v1.StatusReportH\x00\x12-\n\x0bingress_ack\x18\x04 \x01(\x0b\x32\x16.pyswarm.v1.IngressAckH\x00\x42\x06\n\x04\x62ody\"J\n\x08Register\x12\x30\n\x0b\x64\x65scription\x18\x01 \x01(\x0b\x32\x1b.pyswarm.v1.NodeDescription\x12\x0c\n\x04\x61\x64\x64r\x18\x02 \x01(\t\"\x0b\n\tHeartbeat\"O\n\x0cStatusReport\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12-\n\x07updates\x18\x02 \x03(\x0b\x32\x1c.pyswarm.v1.TaskStatusUpdate\"K\n\x10TaskStatusUpdate\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12&\n\x06status\x18\x02 \x01(\x0b\x32\x16.pyswarm.v1.TaskStatus\"\xa3\x02\n\x11\x44ispatcherMessage\x12&\n\x07welcome\x18\x01 \x01(\x0b\x32\x13.pyswarm.v1.WelcomeH\x00\x12\'\n\x04info\x18\x02 \x01(\x0b\x32\x17.pyswarm.v1.SessionInfoH\x00\x12.\n\x0b\x61ssignments\x18\x03 \x01(\x0b\x32\x17.pyswarm.v1.AssignmentsH\x00\x12+\n\nstatus_ack\x18\x04 \x01(\x0b\x32\x15.pyswarm.v1.StatusAckH\x00\x12+\n\x07ingress\x18\x05 \x01(\x0b\x32\x18.pyswarm.v1.IngressStateH\x00\x12+\n\x04logs\x18\x06 \x01(\x0b\x32\x1b.pyswarm.v1.LogSubscriptionH\x00\x42\x06\n\x04\x62ody\",\n\x0bManagerPeer\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x0c\n\x04\x61\x64\x64r\x18\x02 \x01(\t\"D\n\x07Welcome\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12%\n\x04info\x18\x02 \x01(\x0b\x32\x17.pyswarm.v1.SessionInfo\"\xb9\x01\n\x0bSessionInfo\x12\x1e\n\x04node\x18\x01 \x01(\x0b\x32\x10.pyswarm.v1.Node\x12)\n\x08managers\x18\x02 \x03(\x0b\x32\x17.pyswarm.v1.ManagerPeer\x12\x0f\n\x07root_ca\x18\x03 \x01(\x0c\x12\x18\n\x10heartbeat_period\x18\x04 \x01(\x03\x12\x18\n\x10node_cert_expiry\x18\x05 \x01(\x03\x12\x1a\n\x12\x63\x65rtificate_issuer\x18\x06 \x01(\t\"\xcf\x01\n\x0b\x41ssignments\x12*\n\x04kind\x18\x01 \x01(\x0e\x32\x1c.pyswarm.v1.Assignments.Kind\x12\x12\n\napplies_to\x18\x02 \x01(\x04\x12\x12\n\nresults_in\x18\x03 \x01(\x04\x12\"\n\x05tasks\x18\x04 \x01(\x0b\x32\x13.pyswarm.v1.TaskSet\x12\x0f\n\x07removed\x18\x05 \x03(\t\x12\x10\n\x08released\x18\x06 \x03(\t\"%\n\x04Kind\x12\x0c\n\x08\x43OMPLETE\x10\x00\x12\x0f\n\x0bINCREMENTAL\x10\x01\"\x1d\n\tStatusAck\x12\x10\n\x08sequence\x18\x01 \x01(\x04\"Y\n\nLogOptions\x12\x0e\n\x06stdout\x18\x01 \x01(\x08\x12\x0e\n\x06stderr\x18\x02 \x01(\x08\x12\x0e\n\x06\x66ollow\x18\x03 \x01(\x08\x12\r\n\x05since\x18\x04 \x01(\x03\x12\x0c\n\x04tail\x18\x05 \x01(\x03\"g\n\x0fLogSubscription\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08task_ids\x18\x02 \x03(\t\x12\'\n\x07options\x18\x03 \x01(\x0b\x32\x16.pyswarm.v1.LogOptions\x12\r\n\x05\x63lose\x18\x04 \x01(\x08\"p\n\x07LogLine\x12\x12\n\nservice_id\x18\x01 \x01(\t\x12\x0f\n\x07node_id\x18\x02 \x01(\t\x12\x0f\n\x07task_id\x18\x03 \x01(\t\x12\x11\n\ttimestamp\x18\x04 \x01(\x03\x12\x0e\n\x06stderr\x18\x05 \x01(\x08\x12\x0c\n\x04\x64\x61ta\x18\x06 \x01(\x0c\"\x82\x01\n\x12PublishLogsRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x17\n\x0fsubscription_id\x18\x02 \x01(\t\x12\"\n\x05lines\x18\x03 \x03(\x0b\x32\x13.pyswarm.v1.LogLine\x12\x0c\n\x04\x64one\x18\x04 \x01(\x08\x12\r\n\x05\x65rror\x18\x05 \x01(\t\"\x15\n\x13PublishLogsResponse2\xb2\x01\n\nDispatcher\x12L\n\x07Session\x12\x18.pyswarm.v1.AgentMessage\x1a\x1d.pyswarm.v1.DispatcherMessage\"\x04\xc8\xf3\x18\x02(\x01\x30\x01\x12V\n\x0bPublishLogs\x12\x1e.pyswarm.v1.PublishLogsRequest\x1a\x1f.pyswarm.v1.PublishLogsResponse\"\x04\xc8\xf3\x18\x02(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -54,23 +54,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WELCOME']._serialized_start=866
   _globals['_WELCOME']._serialized_end=934
   _globals['_SESSIONINFO']._serialized_start=937
-  _globals['_SESSIONINFO']._serialized_end=1094
-  _globals['_ASSIGNMENTS']._serialized_start=1097
-  _globals['_ASSIGNMENTS']._serialized_end=1304
-  _globals['_ASSIGNMENTS_KIND']._serialized_start=1267
-  _globals['_ASSIGNMENTS_KIND']._serialized_end=1304
-  _globals['_STATUSACK']._serialized_start=1306
-  _globals['_STATUSACK']._serialized_end=1335
-  _globals['_LOGOPTIONS']._serialized_start=1337
-  _globals['_LOGOPTIONS']._serialized_end=1426
-  _globals['_LOGSUBSCRIPTION']._serialized_start=1428
-  _globals['_LOGSUBSCRIPTION']._serialized_end=1531
-  _globals['_LOGLINE']._serialized_start=1533
-  _globals['_LOGLINE']._serialized_end=1645
-  _globals['_PUBLISHLOGSREQUEST']._serialized_start=1648
-  _globals['_PUBLISHLOGSREQUEST']._serialized_end=1778
-  _globals['_PUBLISHLOGSRESPONSE']._serialized_start=1780
-  _globals['_PUBLISHLOGSRESPONSE']._serialized_end=1801
-  _globals['_DISPATCHER']._serialized_start=1804
-  _globals['_DISPATCHER']._serialized_end=1982
+  _globals['_SESSIONINFO']._serialized_end=1122
+  _globals['_ASSIGNMENTS']._serialized_start=1125
+  _globals['_ASSIGNMENTS']._serialized_end=1332
+  _globals['_ASSIGNMENTS_KIND']._serialized_start=1295
+  _globals['_ASSIGNMENTS_KIND']._serialized_end=1332
+  _globals['_STATUSACK']._serialized_start=1334
+  _globals['_STATUSACK']._serialized_end=1363
+  _globals['_LOGOPTIONS']._serialized_start=1365
+  _globals['_LOGOPTIONS']._serialized_end=1454
+  _globals['_LOGSUBSCRIPTION']._serialized_start=1456
+  _globals['_LOGSUBSCRIPTION']._serialized_end=1559
+  _globals['_LOGLINE']._serialized_start=1561
+  _globals['_LOGLINE']._serialized_end=1673
+  _globals['_PUBLISHLOGSREQUEST']._serialized_start=1676
+  _globals['_PUBLISHLOGSREQUEST']._serialized_end=1806
+  _globals['_PUBLISHLOGSRESPONSE']._serialized_start=1808
+  _globals['_PUBLISHLOGSRESPONSE']._serialized_end=1829
+  _globals['_DISPATCHER']._serialized_start=1832
+  _globals['_DISPATCHER']._serialized_end=2010
 # @@protoc_insertion_point(module_scope)

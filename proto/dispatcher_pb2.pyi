@@ -237,11 +237,15 @@ class SessionInfo(_message.Message):
     ROOT_CA_FIELD_NUMBER: _builtins.int
     HEARTBEAT_PERIOD_FIELD_NUMBER: _builtins.int
     NODE_CERT_EXPIRY_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_ISSUER_FIELD_NUMBER: _builtins.int
     root_ca: _builtins.bytes
+    """PEM, one or two: what to trust from now on"""
     heartbeat_period: _builtins.int
     """nanoseconds"""
     node_cert_expiry: _builtins.int
     """nanoseconds"""
+    certificate_issuer: _builtins.str
+    """of which the node shall get a certificate now; empty: it may keep what it has"""
     @_builtins.property
     def node(self) -> _model_pb2.Node:
         """the agent's own node: its role drives certificate renewal"""
@@ -256,10 +260,11 @@ class SessionInfo(_message.Message):
         root_ca: _builtins.bytes = ...,
         heartbeat_period: _builtins.int = ...,
         node_cert_expiry: _builtins.int = ...,
+        certificate_issuer: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["node", b"node"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["heartbeat_period", b"heartbeat_period", "managers", b"managers", "node", b"node", "node_cert_expiry", b"node_cert_expiry", "root_ca", b"root_ca"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_issuer", b"certificate_issuer", "heartbeat_period", b"heartbeat_period", "managers", b"managers", "node", b"node", "node_cert_expiry", b"node_cert_expiry", "root_ca", b"root_ca"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -731,6 +731,26 @@ Global___LogDriver: _TypeAlias = LogDriver  # noqa: Y015
 class TaskSpec(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class ServiceLabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     CONTAINER_FIELD_NUMBER: _builtins.int
     RESOURCES_FIELD_NUMBER: _builtins.int
     RESTART_FIELD_NUMBER: _builtins.int
@@ -738,6 +758,7 @@ class TaskSpec(_message.Message):
     FORCE_UPDATE_FIELD_NUMBER: _builtins.int
     RUNTIME_FIELD_NUMBER: _builtins.int
     LOG_DRIVER_FIELD_NUMBER: _builtins.int
+    SERVICE_LABELS_FIELD_NUMBER: _builtins.int
     force_update: _builtins.int
     runtime: _builtins.str
     @_builtins.property
@@ -750,6 +771,8 @@ class TaskSpec(_message.Message):
     def placement(self) -> Global___Placement: ...
     @_builtins.property
     def log_driver(self) -> Global___LogDriver: ...
+    @_builtins.property
+    def service_labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     def __init__(
         self,
         *,
@@ -760,10 +783,11 @@ class TaskSpec(_message.Message):
         force_update: _builtins.int = ...,
         runtime: _builtins.str = ...,
         log_driver: Global___LogDriver | None = ...,
+        service_labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "log_driver", b"log_driver", "placement", b"placement", "resources", b"resources", "restart", b"restart"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "force_update", b"force_update", "log_driver", b"log_driver", "placement", b"placement", "resources", b"resources", "restart", b"restart", "runtime", b"runtime"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "force_update", b"force_update", "log_driver", b"log_driver", "placement", b"placement", "resources", b"resources", "restart", b"restart", "runtime", b"runtime", "service_labels", b"service_labels"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1022,12 +1046,14 @@ class ClusterSpec(_message.Message):
     SNAPSHOT_INTERVAL_FIELD_NUMBER: _builtins.int
     AUTO_LOCK_FIELD_NUMBER: _builtins.int
     LOG_DRIVER_FIELD_NUMBER: _builtins.int
+    FORCE_ROTATE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     task_history_limit: _builtins.int
     heartbeat_period: _builtins.int
     node_cert_expiry: _builtins.int
     snapshot_interval: _builtins.int
     auto_lock: _builtins.bool
+    force_rotate: _builtins.int
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     @_builtins.property
@@ -1043,10 +1069,11 @@ class ClusterSpec(_message.Message):
         snapshot_interval: _builtins.int = ...,
         auto_lock: _builtins.bool = ...,
         log_driver: Global___LogDriver | None = ...,
+        force_rotate: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["log_driver", b"log_driver"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["auto_lock", b"auto_lock", "heartbeat_period", b"heartbeat_period", "labels", b"labels", "log_driver", b"log_driver", "name", b"name", "node_cert_expiry", b"node_cert_expiry", "snapshot_interval", b"snapshot_interval", "task_history_limit", b"task_history_limit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auto_lock", b"auto_lock", "force_rotate", b"force_rotate", "heartbeat_period", b"heartbeat_period", "labels", b"labels", "log_driver", b"log_driver", "name", b"name", "node_cert_expiry", b"node_cert_expiry", "snapshot_interval", b"snapshot_interval", "task_history_limit", b"task_history_limit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1228,9 +1255,13 @@ class NodeDescription(_message.Message):
     ENGINE_LABELS_FIELD_NUMBER: _builtins.int
     PLUGINS_FIELD_NUMBER: _builtins.int
     ENGINE_ERROR_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_ISSUER_FIELD_NUMBER: _builtins.int
+    TRUST_ROOT_FIELD_NUMBER: _builtins.int
     hostname: _builtins.str
     engine_version: _builtins.str
     engine_error: _builtins.str
+    certificate_issuer: _builtins.str
+    trust_root: _builtins.str
     @_builtins.property
     def platform(self) -> Global___Platform: ...
     @_builtins.property
@@ -1249,10 +1280,12 @@ class NodeDescription(_message.Message):
         engine_labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         plugins: _abc.Iterable[Global___Plugin] | None = ...,
         engine_error: _builtins.str = ...,
+        certificate_issuer: _builtins.str = ...,
+        trust_root: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["platform", b"platform", "resources", b"resources"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["engine_error", b"engine_error", "engine_labels", b"engine_labels", "engine_version", b"engine_version", "hostname", b"hostname", "platform", b"platform", "plugins", b"plugins", "resources", b"resources"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_issuer", b"certificate_issuer", "engine_error", b"engine_error", "engine_labels", b"engine_labels", "engine_version", b"engine_version", "hostname", b"hostname", "platform", b"platform", "plugins", b"plugins", "resources", b"resources", "trust_root", b"trust_root"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1344,10 +1377,12 @@ class Node(_message.Message):
     CERTIFICATE_EXPIRES_AT_FIELD_NUMBER: _builtins.int
     CERTIFICATE_ISSUER_FIELD_NUMBER: _builtins.int
     PORT_ERRORS_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_DUE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     role: _builtins.int
     certificate_expires_at: _builtins.int
     certificate_issuer: _builtins.str
+    certificate_due: _builtins.bool
     @_builtins.property
     def meta(self) -> Global___Meta: ...
     @_builtins.property
@@ -1373,10 +1408,11 @@ class Node(_message.Message):
         certificate_expires_at: _builtins.int = ...,
         certificate_issuer: _builtins.str = ...,
         port_errors: _abc.Iterable[Global___PortError] | None = ...,
+        certificate_due: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "manager", b"manager", "meta", b"meta", "spec", b"spec", "status", b"status"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_expires_at", b"certificate_expires_at", "certificate_issuer", b"certificate_issuer", "description", b"description", "id", b"id", "manager", b"manager", "meta", b"meta", "port_errors", b"port_errors", "role", b"role", "spec", b"spec", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_due", b"certificate_due", "certificate_expires_at", b"certificate_expires_at", "certificate_issuer", b"certificate_issuer", "description", b"description", "id", b"id", "manager", b"manager", "meta", b"meta", "port_errors", b"port_errors", "role", b"role", "spec", b"spec", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1683,6 +1719,31 @@ class TaskSet(_message.Message):
 Global___TaskSet: _TypeAlias = TaskSet  # noqa: Y015
 
 @_typing.final
+class RootRotation(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CERT_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    CROSS_SIGNED_FIELD_NUMBER: _builtins.int
+    cert: _builtins.bytes
+    key: _builtins.bytes
+    cross_signed: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        cert: _builtins.bytes = ...,
+        key: _builtins.bytes = ...,
+        cross_signed: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cert", b"cert", "cross_signed", b"cross_signed", "key", b"key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RootRotation: _TypeAlias = RootRotation  # noqa: Y015
+
+@_typing.final
 class RootCA(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1690,10 +1751,13 @@ class RootCA(_message.Message):
     KEY_FIELD_NUMBER: _builtins.int
     WORKER_TOKEN_FIELD_NUMBER: _builtins.int
     MANAGER_TOKEN_FIELD_NUMBER: _builtins.int
+    ROTATION_FIELD_NUMBER: _builtins.int
     cert: _builtins.bytes
     key: _builtins.bytes
     worker_token: _builtins.str
     manager_token: _builtins.str
+    @_builtins.property
+    def rotation(self) -> Global___RootRotation: ...
     def __init__(
         self,
         *,
@@ -1701,10 +1765,11 @@ class RootCA(_message.Message):
         key: _builtins.bytes = ...,
         worker_token: _builtins.str = ...,
         manager_token: _builtins.str = ...,
+        rotation: Global___RootRotation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rotation", b"rotation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cert", b"cert", "key", b"key", "manager_token", b"manager_token", "worker_token", b"worker_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cert", b"cert", "key", b"key", "manager_token", b"manager_token", "rotation", b"rotation", "worker_token", b"worker_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1739,7 +1804,9 @@ class Cluster(_message.Message):
     SPEC_FIELD_NUMBER: _builtins.int
     ROOT_CA_FIELD_NUMBER: _builtins.int
     REMOVED_NODES_FIELD_NUMBER: _builtins.int
+    UNLOCK_KEY_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    unlock_key: _builtins.bytes
     @_builtins.property
     def meta(self) -> Global___Meta: ...
     @_builtins.property
@@ -1756,10 +1823,11 @@ class Cluster(_message.Message):
         spec: Global___ClusterSpec | None = ...,
         root_ca: Global___RootCA | None = ...,
         removed_nodes: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        unlock_key: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["meta", b"meta", "root_ca", b"root_ca", "spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "meta", b"meta", "removed_nodes", b"removed_nodes", "root_ca", b"root_ca", "spec", b"spec"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "meta", b"meta", "removed_nodes", b"removed_nodes", "root_ca", b"root_ca", "spec", b"spec", "unlock_key", b"unlock_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -13,6 +13,7 @@ from core.model.container import (
     Ulimit,
     VolumeOptions,
 )
+from core.model.dependencies import Dependency, DependencyKey, DependencyKind, DependencySpec, Reference
 from core.model.ingress import Backend, IngressAck, IngressState, PublishedPort, PublishedPorts
 from core.model.logs import LogLine, LogOptions
 from core.model.objects import (
@@ -29,6 +30,7 @@ from core.model.objects import (
     Plugin,
     PortError,
     RootCA,
+    RootRotation,
     Secret,
     Service,
     StoreObject,
@@ -83,6 +85,10 @@ __all__ = [
     "ContainerSpec",
     "ContainerStatus",
     "DNSConfig",
+    "Dependency",
+    "DependencyKey",
+    "DependencyKind",
+    "DependencySpec",
     "Endpoint",
     "EndpointMode",
     "EndpointSpec",
@@ -115,12 +121,14 @@ __all__ = [
     "PublishedPort",
     "PublishedPorts",
     "Reachability",
+    "Reference",
     "ResourceRequirements",
     "Resources",
     "RestartCondition",
     "RestartPolicy",
     "Role",
     "RootCA",
+    "RootRotation",
     "Secret",
     "SecretReference",
     "SecretSpec",

@@ -50,6 +50,10 @@ class NodeDescription:
     plugins: tuple[Plugin, ...] = ()
     engine_error: str = ""
     """Why the node can run no tasks (its Docker Engine does not answer); empty when it can."""
+    certificate_issuer: str = ""
+    """SHA-256 (hex) of the DER of the root that signed the certificate it holds."""
+    trust_root: str = ""
+    """SHA-256 (hex) of the roots (PEM) that it trusts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +94,10 @@ class Node:
     manager: ManagerStatus | None = None
     certificate_expires_at: int = 0
     certificate_issuer: str = ""
-    """SHA-256 (hex) of the DER of the root that signed its certificate."""
+    """SHA-256 (hex) of the DER of the root that signed the last certificate it was given."""
     port_errors: tuple[PortError, ...] = ()
+    certificate_due: bool = False
+    """It shall ask for a certificate of the new root now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +168,7 @@ class Task:
     service_id: str = ""
     service_name: str = ""
     slot: int = 0
-    """From 1 for replicated services; 0 for global ones, where the node is the slot."""
+    """From 1 for replicated services and jobs; 0 for global ones, where the node is the slot."""
     node_id: str = ""
     spec: TaskSpec = field(default_factory=TaskSpec, metadata={"shared": True})
     """Shared by all tasks of one (service, spec version), in memory, in the log and on the wire."""
@@ -180,6 +186,17 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
+class RootRotation:
+    """The root that takes the place of the cluster's."""
+
+    cert: bytes = b""
+    """PEM."""
+    key: bytes = field(default=b"", repr=False)
+    cross_signed: bytes = b""
+    """PEM: the new root's name and key, signed by the old one. Who trusts only that believes the new one's leaves."""
+
+
+@dataclass(frozen=True, slots=True)
 class RootCA:
     cert: bytes = b""
     """PEM."""
@@ -187,6 +204,8 @@ class RootCA:
     """PEM; never leaves the managers."""
     worker_token: str = field(default="", repr=False)
     manager_token: str = field(default="", repr=False)
+    rotation: RootRotation | None = None
+    """While nodes still hold certificates of `cert`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +216,8 @@ class Cluster:
     root_ca: RootCA = field(default_factory=RootCA)
     removed_nodes: Mapping[str, int] = field(default_factory=dict)
     """Nodes whose certificates are refused, and until when (their expiry plus 7 days)."""
+    unlock_key: bytes = field(default=b"", repr=False)
+    """32 bytes with which managers lock their keys on disk; empty if they do not. Never leaves the managers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,8 @@ class TaskSpec:
     force_update: int = 0
     runtime: str = ""
     log_driver: LogDriver | None = None
+    service_labels: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """The service's own, for templates to name. A task is not replaced because they change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ class ServiceSpec:
     replicas: int | None = None
     """For replicated services; None is 1."""
     total_completions: int | None = None
-    """For replicated jobs, how many tasks must complete; None is 1."""
+    """For replicated jobs, how many tasks must complete; None is as many as may run at once."""
     max_concurrent: int | None = None
     """For replicated jobs, how many tasks may run at once; None is 1."""
     update: UpdateConfig | None = None
@@ -162,6 +164,8 @@ class ClusterSpec:
     """Managers' keys on disk are sealed with the unlock key."""
     log_driver: LogDriver | None = None
     """For tasks whose service names none."""
+    force_rotate: int = 0
+    """Another number than before asks for a new root."""
 
 
 @dataclass(frozen=True, slots=True)

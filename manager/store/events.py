@@ -28,3 +28,5 @@ class Commit:
     index: int
     events: tuple[Event, ...] = ()
     restored: bool = False
+    at: int = 0
+    """When it was proposed, by the leader's clock: the same on every manager. 0 for a snapshot."""

@@ -46,7 +46,7 @@ class Store(View):
         changes, proposed_at = own if own is not None else decode_entry(command, self.spec)
         events = tuple(self._apply(change, index, proposed_at) for change in changes)
         self.index = index
-        self._notify(Commit(index, events))
+        self._notify(Commit(index, events, at=proposed_at))
 
     def freeze(self) -> Callable[[], Iterator[bytes]]:
         return Frozen(self._tables).chunks

@@ -17,6 +17,8 @@ from tests.support.raft_writers import WRITERS, agreed_log, check_read, understa
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 # On a busy machine an election by chance must not look like one that a fault brought about.
 CALM = replace(TIMING, election_min=1500 * MILLISECOND, election_max=3 * SECOND, check_quorum=3 * SECOND)
+BLOCKED = 10.0
+"""Seconds: far longer than an election takes."""
 SEVERAL_ELECTIONS = 2 * CALM.election_max / SECOND
 
 
@@ -58,6 +60,24 @@ async def test_a_leader_that_was_frozen_acknowledges_and_reads_nothing_stale(tmp
         assert kept <= set(map(unpacked, await agreed_log(world)))
     assert all(map(understandable, refusals)), refusals
     print(f"\nasked while frozen: {len(refusals)} refused, {reads_answered} reads true, {len(kept)} writes made")
+
+
+async def test_RFT_07_a_leader_whose_loop_is_blocked_is_replaced_and_loses_nothing(tmp_path: Path) -> None:
+    """Its engine's thread goes on all the while, and can tell nobody."""
+    async with processes(tmp_path) as world:
+        async with writing(world) as writers:
+            for _ in range(3):
+                await writers.more(50)
+                blocked = await world.leader()
+                term = (await blocked.status())["term"]
+                blocking = asyncio.create_task(blocked.ask("block", seconds=BLOCKED))
+                leader = await world.leader(blocked)
+                assert not blocking.done(), "another one leads while it is still blocked"
+                assert (await leader.status())["term"] > term
+                await writers.more(50)
+                await blocking
+                await world.caught_up(blocked)
+        await agreed_log(world)
 
 
 async def the_only_leader(world: World, leader: Process, term: int) -> None:

@@ -58,6 +58,21 @@ def test_a_manager_that_only_hears_or_only_speaks_deposes_nobody(cluster: Cluste
     assert f"without-{direction}" in cluster.pyswarm(victim, "service", "ls", "--format", "{{.Name}}").split()
 
 
+def test_the_last_of_three_says_at_once_how_many_can_be_reached(cluster: Cluster) -> None:
+    """No connection breaks when the others lose their power, and the one that led can tell nobody."""
+    survivor = cluster.follower()
+    others = [cluster.host(name) for name in MANAGERS if name != survivor]
+    for host in others:
+        host.poweroff()
+    said = cluster.pyswarm(survivor, "service", "create", "-d", "--name", "too-late", "busybox", check=False)
+    assert "1 of 3 managers can be reached and 2 are needed" in said, said
+    for host in others:
+        host.boot()
+    wait_for("three reachable managers", patiently(lambda: reachable(cluster, survivor) == 3))
+    create_empty(cluster, survivor, "in-time")
+    assert "too-late" not in cluster.pyswarm(survivor, "service", "ls", "--format", "{{.Name}}")
+
+
 def test_S8_a_manager_whose_log_is_damaged_says_where_and_what_to_do_and_that_mends_it(cluster: Cluster) -> None:
     leader, victim = cluster.leader(), cluster.follower()
     node_id = cluster.nodes(leader)[victim]["ID"]

@@ -8,6 +8,7 @@ import base64
 import json
 import os
 import sys
+import time
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -135,6 +136,11 @@ class Answers:
 
     async def die(self, where: str) -> dict[str, Any]:
         self._disk.die(where)
+        return {}
+
+    async def block(self, seconds: float) -> dict[str, Any]:
+        """Its event loop stands still; the engine's thread goes on."""
+        time.sleep(seconds)  # noqa: ASYNC251 - that is the point
         return {}
 
     async def stop_syncing(self) -> dict[str, Any]:

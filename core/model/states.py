@@ -53,6 +53,11 @@ class ServiceMode(IntEnum):
     REPLICATED_JOB = 2
     GLOBAL_JOB = 3
 
+    @property
+    def is_job(self) -> bool:
+        """Whether its tasks run until they are done, and no more."""
+        return self in (ServiceMode.REPLICATED_JOB, ServiceMode.GLOBAL_JOB)
+
 
 class RestartCondition(IntEnum):
     ANY = 0

@@ -70,7 +70,7 @@ class IngressTable:
             elif isinstance(item, Task):
                 answered = self._answers(item)
                 is_new = (self._drop(item) if deleted else self._look_at(item, view)) or is_new
-                if answered and not self._answers(item) and item.desired_state > TaskState.RUNNING:
+                if answered and not self._answers(item) and item.desired_state >= TaskState.SHUTDOWN:
                     stopping.append(item.id)
         if is_new:
             self.version = version
@@ -153,7 +153,7 @@ def _published_port(service_id: str, port: PortConfig, tasks: list[tuple[str, _A
 def _answering(task: Task, view: View) -> _Answering | None:
     """None unless the task runs, shall run, has an address, and is on a node that is not down."""
     ports = tuple(port for port in task.ports if port.publish_mode is PublishMode.INGRESS)
-    runs = task.status.state is TaskState.RUNNING and task.desired_state is TaskState.RUNNING
+    runs = task.status.state is TaskState.RUNNING and task.desired_state < TaskState.SHUTDOWN
     container = task.status.container
     if not (ports and runs and container is not None and container.address):
         return None

@@ -287,7 +287,7 @@ class Reign:
     # -- drain
 
     def _is_released(self, task: Task) -> bool:
-        return task.desired_state > TaskState.RUNNING and not self._releases.is_waiting(task.id)
+        return task.desired_state >= TaskState.SHUTDOWN and not self._releases.is_waiting(task.id)
 
     def _released(self, task_id: str) -> None:
         task = self._store.task(task_id)
@@ -303,4 +303,4 @@ class Reign:
 def _is_stopping(task: Task) -> bool:
     """Whether other nodes may still send it connections although it shall stop."""
     published = any(port.publish_mode is PublishMode.INGRESS for port in task.ports)
-    return published and task.status.state is TaskState.RUNNING and task.desired_state > TaskState.RUNNING
+    return published and task.status.state is TaskState.RUNNING and task.desired_state >= TaskState.SHUTDOWN

@@ -7,6 +7,7 @@ the task objects that the store keeps, so that a new leader goes on exactly wher
 from manager.orchestrator.controller import Controller
 from manager.orchestrator.enforcer import ConstraintEnforcer
 from manager.orchestrator.global_services import GlobalOrchestrator
+from manager.orchestrator.jobs import JobOrchestrator
 from manager.orchestrator.reaper import Reaper
 from manager.orchestrator.replicated import ReplicatedOrchestrator
 from manager.orchestrator.starter import Starter
@@ -16,6 +17,7 @@ __all__ = [
     "ConstraintEnforcer",
     "Controller",
     "GlobalOrchestrator",
+    "JobOrchestrator",
     "Reaper",
     "ReplicatedOrchestrator",
     "Starter",

@@ -10,10 +10,11 @@ from manager.orchestrator.tasks import (
     is_dead,
     is_dirty,
     is_live,
-    is_usable,
     is_wanted,
+    may_have,
     must_leave,
     new_task,
+    node_changed,
     satisfies,
     spec_changed,
     successor,
@@ -68,7 +69,7 @@ class GlobalOrchestrator:
             elif spec_changed(event):
                 self._take_in(tx, item)
         elif isinstance(item, Node):
-            if event.kind is EventKind.DELETE or not isinstance(event.old, Node) or _matters(event.old, item):
+            if node_changed(event):
                 self._pairs.extend((service_id, item.id) for service_id in self._services)
         elif isinstance(item, Task) and event.kind is not EventKind.DELETE and self._has_ended(item):
             self._tasks.add(item.id)
@@ -87,7 +88,7 @@ class GlobalOrchestrator:
         service = tx.service(task.service_id) if task is not None else None
         if task is None or service is None or not is_wanted(task):
             return
-        if not _may_have(tx.node(task.node_id), service):
+        if not may_have(tx.node(task.node_id), service):
             want(tx, task, TaskState.SHUTDOWN)
             return
         time = restart(tx, service, task, self._ids, now)
@@ -112,7 +113,7 @@ class GlobalOrchestrator:
         elif not any(is_dirty(tx, task, service) for task in live):
             for task in live[1:]:
                 want(tx, task, TaskState.SHUTDOWN)
-            if not wanted and _may_have(node, service):
+            if not wanted and may_have(node, service):
                 self._fill(tx, service, node_id, tasks, now)
 
     def _fill(self, tx: Transaction, service: Service, node_id: str, tasks: Sequence[Task], now: int) -> None:
@@ -121,18 +122,3 @@ class GlobalOrchestrator:
             tx.create(new_task(service, 0, node_id, self._ids, now, TaskState.RUNNING))
         elif is_dirty(tx, last, service) or may_replace(tx, service, last, now):
             tx.create(successor(service, last, self._ids, now))
-
-
-def _may_have(node: Node | None, service: Service) -> bool:
-    """Whether the node may be given a new task; one that is paused keeps what it has."""
-    return node is not None and is_usable(node) and satisfies(node, service.spec.task)
-
-
-def _matters(old: Node, new: Node) -> bool:
-    return (
-        old.spec != new.spec
-        or old.role is not new.role
-        or old.status.state is not new.status.state
-        or old.status.addr != new.status.addr
-        or old.description != new.description
-    )

@@ -6,6 +6,7 @@ a new leader goes on where the last one stood.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from core.clock import SECOND
@@ -32,7 +33,11 @@ STOP_MARGIN = 10 * SECOND
 
 
 def policy_of(service: Service) -> RestartPolicy:
-    return service.spec.task.restart or RestartPolicy()
+    """A job's task that has completed is never run again, hence `any` says `on-failure` there."""
+    policy = service.spec.task.restart or RestartPolicy()
+    if service.spec.mode.is_job and policy.condition is RestartCondition.ANY:
+        return replace(policy, condition=RestartCondition.ON_FAILURE)
+    return policy
 
 
 def delay_of(service: Service) -> int:
@@ -99,23 +104,29 @@ def start_time(view: View, service: Service, task: Task, now: int) -> int:
     waits = [time + delay_of(service) for time in _restarts(view, task, now)]
     made = task.meta.created_at or now
     for other in neighbours(view, task):
-        if other.id != task.id and not is_wanted(other) and _still_runs(view, other):
+        if other.id != task.id and not is_wanted(other) and still_runs(view, other):
             waits.append(made + _grace(other) + STOP_MARGIN)
     return max(waits, default=made)
 
 
 def _restarts(view: View, task: Task, now: int) -> list[int]:
-    """When tasks of `task`'s slot and spec version were made because one like them had ended by itself (ns)."""
+    """When tasks of `task`'s slot and spec version were made because one like them had ended by itself (ns).
+
+    A job's tasks are made anew by each run of it for no such reason.
+    """
     tasks = in_order(neighbours(view, task))
     return [
         after.meta.created_at or now
         for before, after in pairwise(tasks)
-        if after.spec_version == task.spec_version and ended_by_itself(before) and before.spec == after.spec
+        if after.spec_version == task.spec_version
+        and ended_by_itself(before)
+        and before.spec == after.spec
+        and before.job_iteration == after.job_iteration
     ]
 
 
-def _still_runs(view: View, task: Task) -> bool:
-    """Whether a task that shall stop may still be running somewhere."""
+def still_runs(view: View, task: Task) -> bool:
+    """Whether a task, that shall stop perhaps, may still be running somewhere."""
     if is_dead(task) or task.status.state < TaskState.ASSIGNED:
         return False
     node = view.node(task.node_id)

@@ -1,11 +1,12 @@
-"""Raises tasks from READY to RUNNING when their time has come: see manager.orchestrator.restart."""
+"""Raises tasks from READY to RUNNING, those of jobs to COMPLETE, when their time has come: see
+manager.orchestrator.restart."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from core.model import Node, NodeState, Task, TaskState
 from manager.orchestrator.restart import start_time
-from manager.orchestrator.tasks import is_dead, neighbours
+from manager.orchestrator.tasks import goal_of, is_dead, neighbours
 from manager.orchestrator.worklist import Alarms, Worklist
 from manager.store import Event, EventKind, Transaction
 
@@ -59,7 +60,7 @@ class Starter:
         time = start_time(tx, service, task, now)
         if time <= now:
             self._alarms.clear(task_id)
-            tx.update(replace(task, desired_state=TaskState.RUNNING))
+            tx.update(replace(task, desired_state=goal_of(service)))
         else:
             self._alarms.set(task_id, time)
 

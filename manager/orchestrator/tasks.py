@@ -14,8 +14,8 @@ _BY_ITSELF = (TaskState.COMPLETE, TaskState.FAILED, TaskState.REJECTED)
 
 
 def is_wanted(task: Task) -> bool:
-    """Whether it shall run, or be ready to."""
-    return task.desired_state <= TaskState.RUNNING
+    """Whether it shall run, or be ready to, or, of a job, come to its end."""
+    return task.desired_state < TaskState.SHUTDOWN
 
 
 def is_dead(task: Task) -> bool:
@@ -56,6 +56,11 @@ def is_usable(node: Node | None) -> bool:
     return node is not None and node.status.state is NodeState.READY and node.spec.availability is Availability.ACTIVE
 
 
+def may_have(node: Node | None, service: Service) -> bool:
+    """Whether the node may be given a new task of a global service; one that is paused keeps what it has."""
+    return node is not None and is_usable(node) and satisfies(node, service.spec.task)
+
+
 def satisfies(node: Node, spec: TaskSpec) -> bool:
     """Whether the node is one that the spec's constraints allow."""
     return spec.placement is None or matches(parse_constraints(spec.placement.constraints), node)
@@ -64,12 +69,13 @@ def satisfies(node: Node, spec: TaskSpec) -> bool:
 def is_dirty(view: View, task: Task, service: Service) -> bool:
     """Whether `task` must be replaced to be what the service now asks for.
 
-    Other constraints alone are no reason as long as the task's node satisfies them.
+    Other constraints alone are no reason as long as the task's node satisfies them; other credentials are none at all,
+    since the image has been pulled.
     """
     if task.spec_version == service.spec_version:
         return False
     wanted = service.spec.task
-    if task.spec is not wanted and task.spec != wanted:
+    if task.spec is not wanted and _with_credentials_of(wanted, task.spec) != wanted:
         node = view.node(task.node_id)
         if not _differ_in_constraints_only(task.spec, wanted) or node is None or not satisfies(node, wanted):
             return True
@@ -79,7 +85,14 @@ def is_dirty(view: View, task: Task, service: Service) -> bool:
 
 def _differ_in_constraints_only(one: TaskSpec, other: TaskSpec) -> bool:
     # What mostly differs is compared first: many tasks may be asked about at once.
+    one = _with_credentials_of(other, one)
     return one.container == other.container and _without_constraints(one) == _without_constraints(other)
+
+
+def _with_credentials_of(other: TaskSpec, spec: TaskSpec) -> TaskSpec:
+    if spec.container.registry_auth == other.container.registry_auth:
+        return spec
+    return replace(spec, container=replace(spec.container, registry_auth=other.container.registry_auth))
 
 
 def _without_constraints(spec: TaskSpec) -> TaskSpec:
@@ -102,9 +115,34 @@ def spec_changed(event: Event) -> bool:
     )
 
 
+def node_changed(event: Event) -> bool:
+    """Whether a node came, went, or may be one for other tasks than before."""
+    node, old = event.object, event.old
+    if not isinstance(node, Node):
+        return False
+    return (
+        event.kind is EventKind.DELETE
+        or not isinstance(old, Node)
+        or (node.spec, node.role, node.description) != (old.spec, old.role, old.description)
+        or (node.status.state, node.status.addr) != (old.status.state, old.status.addr)
+    )
+
+
 def replicas_of(service: Service) -> int:
     """How many slots a replicated service asks for."""
     return 1 if service.spec.replicas is None else service.spec.replicas
+
+
+def iteration_of(service: Service) -> int | None:
+    """Which run of a job it is at; None if it is no job."""
+    if not service.spec.mode.is_job:
+        return None
+    return service.job_status.iteration if service.job_status else 0
+
+
+def goal_of(service: Service) -> TaskState:
+    """What its tasks shall come to."""
+    return TaskState.COMPLETE if service.spec.mode.is_job else TaskState.RUNNING
 
 
 def new_task(service: Service, slot: int, node_id: str, ids: IdSource, now: int, desired: TaskState) -> Task:
@@ -118,6 +156,7 @@ def new_task(service: Service, slot: int, node_id: str, ids: IdSource, now: int,
         spec_version=service.spec_version,
         status=TaskStatus(now, TaskState.NEW, "created"),
         desired_state=desired,
+        job_iteration=iteration_of(service),
     )
 
 

@@ -85,7 +85,7 @@ class UpdateSupervisor:
 
     def _open(self, tx: Transaction, service_id: str) -> None:
         service = tx.service(service_id)
-        if service is None:
+        if service is None or service.spec.mode.is_job:
             return
         former = self._rollouts.get(service_id)
         self._rollouts[service_id] = Rollout(service.spec_version, former.moving if former else ())

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from core.errors import InvalidArgument, NotFound
-from core.model import Node, Service, Task
+from core.model import Config, Dependency, DependencyKind, Node, Secret, Service, Task
 from manager.store import View
 
-T = TypeVar("T", Node, Service, Task)
+T = TypeVar("T", Node, Service, Task, Secret, Config)
 
 
 def find_node(view: View, ref: str) -> Node:
@@ -28,6 +28,13 @@ def find_task(view: View, ref: str) -> Task:
     if named is not None and task_name(named) == ref:
         return named
     return view.task(ref) or _by_prefix(view.tasks_like(ref), "task", ref)
+
+
+def find_dependency(view: View, kind: DependencyKind, ref: str) -> Dependency:
+    """A name is that of the newest version. Raises NotFound or InvalidArgument."""
+    if kind is Secret:
+        return view.secret(ref) or view.secret_by_name(ref) or _by_prefix(view.secrets_like(ref), "secret", ref)
+    return view.config(ref) or view.config_by_name(ref) or _by_prefix(view.configs_like(ref), "config", ref)
 
 
 def task_name(task: Task) -> str:

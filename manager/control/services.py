@@ -6,6 +6,7 @@ from dataclasses import replace
 from core.errors import FailedPrecondition, InvalidArgument, NotFound, OutOfSequence
 from core.model import PortConfig, PublishMode, Service, ServiceSpec, UpdateState, UpdateStatus
 from manager.control.lookup import find_service
+from manager.control.references import check_references
 from manager.store import Transaction, View
 
 
@@ -20,7 +21,8 @@ def create_service(tx: Transaction, service_id: str, spec: ServiceSpec) -> None:
             raise InvalidArgument(f"this request id was used before, to create service {existing.spec.name}")
         return
     _check_ports(tx, service_id, spec)
-    tx.create(Service(id=service_id, spec=spec))
+    check_references(tx, spec)
+    tx.create(Service(id=service_id, spec=_told_its_labels(spec)))
 
 
 def update_service(tx: Transaction, service_id: str, version: int, spec: ServiceSpec) -> None:
@@ -34,8 +36,9 @@ def update_service(tx: Transaction, service_id: str, version: int, spec: Service
     if spec.mode is not service.spec.mode:
         raise InvalidArgument("service mode change is not allowed: create a new one, then remove this one")
     _check_ports(tx, service_id, spec)
+    check_references(tx, spec)
     if spec != service.spec:
-        tx.update(_with_spec(service, spec, None))
+        tx.update(with_spec(service, _told_its_labels(spec), None))
     elif service.update_status is not None:
         tx.update(replace(service, update_status=None))
 
@@ -46,8 +49,9 @@ def rollback_service(tx: Transaction, service_id: str, version: int, now: int) -
     if service.previous_spec is None:
         raise FailedPrecondition(f"service {service_id} does not have a previous spec")
     _check_ports(tx, service_id, service.previous_spec)
+    check_references(tx, service.previous_spec)
     status = UpdateStatus(UpdateState.ROLLBACK_STARTED, started_at=now, message="manually requested rollback")
-    tx.update(_with_spec(service, service.previous_spec, status))
+    tx.update(with_spec(service, service.previous_spec, status))
 
 
 def remove_service(tx: Transaction, ref: str) -> None:
@@ -76,7 +80,8 @@ def _read(tx: Transaction, service_id: str, version: int) -> Service:
     return service
 
 
-def _with_spec(service: Service, spec: ServiceSpec, status: UpdateStatus | None) -> Service:
+def with_spec(service: Service, spec: ServiceSpec, status: UpdateStatus | None) -> Service:
+    """`service` at the next version of its spec."""
     return replace(
         service,
         spec=spec,
@@ -84,6 +89,11 @@ def _with_spec(service: Service, spec: ServiceSpec, status: UpdateStatus | None)
         previous_spec=service.spec,
         update_status=status,
     )
+
+
+def _told_its_labels(spec: ServiceSpec) -> ServiceSpec:
+    """Tasks know of their service what their spec tells them: templates may name its labels."""
+    return replace(spec, task=replace(spec.task, service_labels=spec.labels))
 
 
 def _check_ports(view: View, service_id: str, spec: ServiceSpec) -> None:

@@ -6,7 +6,8 @@ from sys import intern
 from typing import Any
 
 from core.codec import SpecKey, decode, encode, pack_specs, parse, unpack_specs, unpack_task
-from core.model import Cluster, Config, Node, Secret, Service, Task, TaskSpec
+from core.model import Cluster, Config, Node, Secret, Service, StoreObject, Task, TaskSpec
+from core.model.dependencies import with_data
 from manager.store.events import EventKind
 from manager.store.tables import Kind
 from manager.store.transaction import Change
@@ -37,6 +38,9 @@ def encode_entry(changes: Sequence[Change], proposed_at: int, known: FindSpec) -
             message = encode(item)
             # Every manager fills it in from the entry's place in the log.
             message.ClearField("meta")
+            if change.kind is EventKind.UPDATE and isinstance(item, Secret | Config):
+                # It never changes: see made_whole.
+                message.spec.ClearField("data")
             if isinstance(item, Task):
                 key = (item.service_id, item.spec_version)
                 if key not in specs and known(key) is None:
@@ -51,6 +55,13 @@ def decode_entry(data: bytes, known: FindSpec) -> tuple[list[Change], int]:
     entry: store_pb2.StoreEntry = parse(store_pb2.StoreEntry, data)
     specs = _Specs(unpack_specs(entry.specs), known)
     return [_decode_change(change, specs) for change in entry.changes], entry.proposed_at
+
+
+def made_whole(item: StoreObject, before: StoreObject | None) -> StoreObject:
+    """A changed object with what its entry leaves out: a secret's or config's data is in the entry that made it."""
+    if isinstance(item, Secret | Config) and isinstance(before, Secret | Config):
+        return with_data(item, before.spec.data)
+    return item
 
 
 def read_task(message: model_pb2.Task, specs: Mapping[SpecKey, TaskSpec]) -> Task:

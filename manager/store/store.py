@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from core.model import Meta
-from manager.store.entry import decode_entry
+from manager.store.entry import decode_entry, made_whole
 from manager.store.events import Commit, Event, EventKind
 from manager.store.snapshot import Frozen, thaw
 from manager.store.stamp import with_meta
@@ -72,6 +72,7 @@ class Store(View):
             old = self._tables.remove(type(item), item.id)
             return Event(change.kind, old if old is not None else item, old)
         before = self._tables.get(type(item), item.id)
+        item = made_whole(item, before)
         created_at = before.meta.created_at if before is not None else now
         stamped = with_meta(item, Meta(index, created_at, now))
         return Event(change.kind, stamped, self._tables.put(stamped))

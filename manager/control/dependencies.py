@@ -1,0 +1,111 @@
+"""Changes to secrets and configs, as decisions over a transaction. Pure.
+
+Data never changes. New data is a new version, which takes the name over from the one before; that one stays for as long
+as something uses it (manager.orchestrator.dependencies).
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+
+from core.codec import dump
+from core.errors import AlreadyExists, InvalidArgument, NotFound, OutOfSequence
+from core.model import (
+    Config,
+    Dependency,
+    DependencyKey,
+    DependencyKind,
+    DependencySpec,
+    Meta,
+    Secret,
+    SecretSpec,
+    ServiceSpec,
+)
+from core.model.dependencies import R, key_of, kind_of, noun_of, referring_to, with_data, with_labels
+from manager.control.lookup import find_dependency
+from manager.control.references import dependency, dependency_by_name, users_of, versions_of
+from manager.control.services import with_spec
+from manager.store import Transaction
+
+_ROOM = 512 << 10
+"""Bytes that one transaction changes, of the 1 MiB that an entry of the log may have."""
+
+
+def create(tx: Transaction, new_id: str, spec: DependencySpec) -> None:
+    """Nothing if it is there already: this is the same request once more. Raises AlreadyExists for a name in use."""
+    noun, existing = noun_of(kind_of(spec)), dependency(tx, (kind_of(spec), new_id))
+    if existing is not None:
+        if existing.spec.name != spec.name:
+            raise InvalidArgument(f"this request id was used before, to create {noun} {existing.spec.name}")
+        return
+    made: Dependency = Secret(new_id, spec=spec) if isinstance(spec, SecretSpec) else Config(new_id, spec=spec)
+    if dependency_by_name(tx, type(made), spec.name) is not None:
+        raise AlreadyExists(f"{noun} {spec.name} already exists")
+    tx.create(made)
+
+
+def update(tx: Transaction, item_id: str, version: int, spec: DependencySpec) -> None:
+    """Raises NotFound, OutOfSequence, and InvalidArgument for any change but of labels."""
+    item = dependency(tx, (kind_of(spec), item_id))
+    if item is None:
+        raise NotFound(f"{noun_of(kind_of(spec))} {item_id} not found")
+    if item.meta.version != version:
+        raise OutOfSequence
+    if spec.name != item.spec.name or spec.templating != item.spec.templating or spec.data not in (b"", item.spec.data):
+        raise InvalidArgument("only updates to Labels are allowed")
+    if spec.labels != item.spec.labels:
+        tx.update(with_labels(item, spec.labels))
+
+
+def add_version(tx: Transaction, kind: DependencyKind, ref: str, data: bytes, new_id: str) -> tuple[str, bool]:
+    """Makes `data` the newest version, and has every service that uses an older one updated to it.
+
+    Returns its id, and whether services are left for which there was no room in this transaction: then it is to be
+    called again. Data that the newest version has already makes no other. Raises NotFound or InvalidArgument.
+    """
+    newest = versions_of(tx, find_dependency(tx, kind, ref))[-1]
+    used = 0
+    if newest.spec.data != data:
+        newest, used = _supersede(tx, newest, data, new_id), len(data)
+    older = {key_of(version) for version in versions_of(tx, newest)} - {key_of(newest)}
+    for service in users_of(tx, older):
+        size = 2 * len(dump(service))
+        if used and used + size > _ROOM:
+            return newest.id, True
+        used += size
+        tx.update(with_spec(service, _using(service.spec, older, newest), None))
+    return newest.id, False
+
+
+def remove(tx: Transaction, kind: DependencyKind, ref: str) -> None:
+    """With all its versions. Raises NotFound, and InvalidArgument while a service uses one of them."""
+    item = find_dependency(tx, kind, ref)
+    versions = versions_of(tx, item)
+    users = [service.spec.name for service in users_of(tx, {key_of(version) for version in versions})]
+    if users:
+        services = "service" if len(users) == 1 else "services"
+        noun = noun_of(kind)
+        raise InvalidArgument(f"{noun} '{item.spec.name}' is in use by the following {services}: {', '.join(users)}")
+    for version in versions:
+        tx.delete(kind, version.id)
+
+
+def _supersede(tx: Transaction, former: Dependency, data: bytes, new_id: str) -> Dependency:
+    tx.update(replace(former, superseded_by=new_id))
+    made = replace(with_data(former, data), id=new_id, meta=Meta(), revision=former.revision + 1)
+    tx.create(made)
+    return made
+
+
+def _using(spec: ServiceSpec, older: Collection[DependencyKey], newest: Dependency) -> ServiceSpec:
+    """`spec` with the newest version in the place of older ones."""
+    container = spec.task.container
+    container = replace(
+        container,
+        secrets=_renewed(container.secrets, older, newest.id),
+        configs=_renewed(container.configs, older, newest.id),
+    )
+    return replace(spec, task=replace(spec.task, container=container))
+
+
+def _renewed(references: Iterable[R], older: Collection[DependencyKey], newest_id: str) -> tuple[R, ...]:
+    return tuple(referring_to(item, newest_id) if key_of(item) in older else item for item in references)

@@ -1,4 +1,5 @@
-"""NEW to PENDING: gives services the published ports that they left open, and lets their tasks go on."""
+"""NEW to PENDING: gives services the published ports that they left open, and lets their tasks go on, with the
+cluster's log driver where they have none."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -107,5 +108,7 @@ class Allocator:
             status = replace(task.status, timestamp=now, err=service.error)
             if task.status.err == service.error:
                 return 0
-        tx.update(replace(task, status=status, ports=service.endpoint.ports))
+        cluster = tx.cluster
+        log_driver = cluster.spec.log_driver if cluster is not None and task.spec.log_driver is None else None
+        tx.update(replace(task, status=status, ports=service.endpoint.ports, log_driver=log_driver))
         return 1

@@ -187,15 +187,16 @@ async def test_filters_that_make_no_sense_are_refused(session, manager, filters)
 
 
 @pytest.mark.parametrize(
-    ("header", "status"), [("", 201), ("e30=", 201), ("e30", 400), ("eyJ1c2VybmFtZSI6ImEifQ==", 400), ("!", 400)]
+    ("header", "status"), [("", 201), ("e30=", 201), ("e30", 400), ("eyJ1c2VybmFtZSI6ImEifQ==", 201), ("!", 400)]
 )
-async def test_credentials_that_can_not_be_handed_on_are_refused(session, manager, header, status):
+async def test_credentials_that_are_none_are_refused(session, manager, header, status):
     async with session.post(f"{BASE}/services/create", json=SPEC, headers={"X-Registry-Auth": header}) as response:
         assert response.status == status
 
 
 @pytest.mark.parametrize("query", ["registryAuthFrom=x", "rollback=x"])
 async def test_an_unknown_way_to_update_is_refused(session, manager, query):
+    await manager.cluster.run("web")
     async with session.post(f"{BASE}/services/web/update?version=1&{query}", json=SPEC) as response:
         assert response.status == 400
         await refusal(response)

@@ -9,7 +9,7 @@ from core.ids import is_id
 from core.model import Service
 from pyswarm.engineapi.answer import answer, answer_list, done
 from pyswarm.engineapi.errors import ask
-from pyswarm.engineapi.registry_auth import refuse_credentials
+from pyswarm.engineapi.registry_auth import with_credentials
 from pyswarm.engineapi.request import control, filters, flag, read_body, version
 from pyswarm.engineapi.wire.json_types import Json
 from pyswarm.engineapi.wire.service import read_service_spec, show_service
@@ -29,8 +29,7 @@ async def list_services(request: web.Request) -> web.Response:
 
 async def create(request: web.Request) -> web.Response:
     cluster = control(request)
-    refuse_credentials(request.headers.get("X-Registry-Auth", ""))
-    spec = read_service_spec(await read_body(request))
+    spec = with_credentials(read_service_spec(await read_body(request)), request)
     service = await ask(cluster.create_service(spec, secrets.token_bytes(_REQUEST_ID_BYTES)))
     return answer({"ID": service.id}, status=201)
 
@@ -43,28 +42,24 @@ async def inspect(request: web.Request) -> web.Response:
 async def update(request: web.Request) -> web.Response:
     """With `rollback=previous` the body is not looked at: the leader holds the previous spec."""
     cluster, ref = control(request), request.match_info["ref"]
-    refuse_credentials(request.headers.get("X-Registry-Auth", ""))
     wanted = version(request, "service")
-    rollback = _word(request, "rollback", ("", "none", "previous")) == "previous"
-    _word(request, "registryAuthFrom", ("", "spec", "previous-spec"))
-    service_id = ref if is_id(ref) else (await ask(cluster.get_service(ref))).id
-    if rollback:
+    rollback = request.query.get("rollback", "")
+    if rollback not in ("", "none", "previous"):
+        raise InvalidArgument(f"invalid rollback {rollback!r}: it may be none or previous")
+    if rollback == "previous":
+        service_id = ref if is_id(ref) else (await ask(cluster.get_service(ref))).id
         await ask(cluster.rollback_service(service_id, wanted))
     else:
-        await ask(cluster.update_service(service_id, wanted, read_service_spec(await read_body(request))))
+        spec = read_service_spec(await read_body(request))
+        # Whatever this reads is what the update changes, or the leader refuses the update: it is out of sequence.
+        current = await ask(cluster.get_service(ref))
+        await ask(cluster.update_service(current.id, wanted, with_credentials(spec, request, current)))
     return answer({"Warnings": None})
 
 
 async def remove(request: web.Request) -> web.Response:
     await ask(control(request).remove_service(request.match_info["ref"]))
     return done()
-
-
-def _word(request: web.Request, name: str, known: tuple[str, ...]) -> str:
-    text = request.query.get(name, "")
-    if text not in known:
-        raise InvalidArgument(f"invalid {name} {text!r}: it may be {' or '.join(filter(None, known))}")
-    return text
 
 
 ROUTES = [

@@ -3,8 +3,11 @@
 from dataclasses import replace
 
 from core.model import (
+    Cluster,
+    ClusterSpec,
     Endpoint,
     EndpointSpec,
+    LogDriver,
     Meta,
     PortConfig,
     Protocol,
@@ -12,6 +15,7 @@ from core.model import (
     Service,
     ServiceSpec,
     Task,
+    TaskSpec,
     TaskState,
 )
 from manager.allocator import Allocator
@@ -189,3 +193,12 @@ def test_a_second_look_changes_nothing():
     written = stage.writes()
     successor.run()
     assert successor.writes() == written
+
+
+def test_a_task_gets_the_clusters_log_driver_where_its_service_names_none():
+    stage = Stage(Allocator())
+    stage.put(Cluster(id="c", spec=ClusterSpec(log_driver=LogDriver("journald"))))
+    own = TaskSpec(log_driver=LogDriver("json-file"))
+    put(stage, service("s"), Task(id="without", service_id="s"), Task(id="with", service_id="s", spec=own))
+    assert stage.task("without").log_driver == LogDriver("journald")
+    assert stage.task("with").log_driver is None

@@ -109,6 +109,22 @@ def test_UPD_02_a_change_that_no_task_is_made_from_restarts_nothing(cluster: Sma
     assert state(cluster, service.id) is UpdateState.UNKNOWN
 
 
+def test_UPD_02_other_registry_credentials_restart_nothing_and_are_those_of_later_tasks(cluster: SmallCluster) -> None:
+    def with_credentials(text: str) -> ServiceSpec:
+        made = spec(2)
+        return replace(made, task=replace(made.task, container=replace(made.task.container, registry_auth=text)))
+
+    service = deploy(cluster, with_credentials("old"))
+    before = [task.id for task in cluster.tasks(service.id)]
+    cluster.update(service.id, with_credentials("new"))
+    cluster.obey()
+    assert [task.id for task in cluster.tasks(service.id)] == before
+    cluster.update(service.id, replace(with_credentials("new"), replicas=3))
+    cluster.obey()
+    (later,) = [task for task in cluster.tasks(service.id) if task.id not in before]
+    assert later.spec.container.registry_auth == "new"
+
+
 def test_UPD_03_other_constraints_restart_only_tasks_whose_node_does_not_satisfy_them() -> None:
     cluster = SmallCluster()
     for number in range(4):

@@ -18,8 +18,9 @@ from pyswarm.dev import Host, Lab, LabConfig
 from tests.support.waiting import wait_for
 
 SERVE = "mkdir -p /www && hostname > /www/index.html && exec httpd -f -p 80 -h /www"
-# Two runs of the lab tests on one machine need two numbers.
-NUMBER = int(os.environ.get("PYSWARM_TEST_LAB", "78"))
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+NUMBER = int(os.environ.get("PYSWARM_TEST_LAB", "81")) + _WORKER
+"""Two labs on one machine need two numbers: those of two runs, and of one run's workers."""
 CONFIG = LabConfig(
     name=f"pstest{NUMBER}", root=Path(f"/var/lib/pyswarm-test{NUMBER}"), subnet=IPv4Network(f"10.213.{NUMBER}.0/24")
 )

@@ -76,6 +76,26 @@ class ControlStub(object):
                 request_serializer=proto_dot_control__pb2.GetRequest.SerializeToString,
                 response_deserializer=proto_dot_control__pb2.Empty.FromString,
                 _registered_method=True)
+        self.CreateDependency = channel.unary_unary(
+                '/pyswarm.v1.Control/CreateDependency',
+                request_serializer=proto_dot_control__pb2.CreateDependencyRequest.SerializeToString,
+                response_deserializer=proto_dot_control__pb2.DependencyId.FromString,
+                _registered_method=True)
+        self.UpdateDependency = channel.unary_unary(
+                '/pyswarm.v1.Control/UpdateDependency',
+                request_serializer=proto_dot_control__pb2.UpdateDependencyRequest.SerializeToString,
+                response_deserializer=proto_dot_control__pb2.Empty.FromString,
+                _registered_method=True)
+        self.AddDependencyVersion = channel.unary_unary(
+                '/pyswarm.v1.Control/AddDependencyVersion',
+                request_serializer=proto_dot_control__pb2.AddDependencyVersionRequest.SerializeToString,
+                response_deserializer=proto_dot_control__pb2.DependencyId.FromString,
+                _registered_method=True)
+        self.RemoveDependency = channel.unary_unary(
+                '/pyswarm.v1.Control/RemoveDependency',
+                request_serializer=proto_dot_control__pb2.DependencyRef.SerializeToString,
+                response_deserializer=proto_dot_control__pb2.Empty.FromString,
+                _registered_method=True)
         self.Logs = channel.unary_stream(
                 '/pyswarm.v1.Control/Logs',
                 request_serializer=proto_dot_control__pb2.LogsRequest.SerializeToString,
@@ -134,6 +154,30 @@ class ControlServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateDependency(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateDependency(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddDependencyVersion(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveDependency(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Logs(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -181,6 +225,26 @@ def add_ControlServicer_to_server(servicer, server):
             'RemoveService': grpc.unary_unary_rpc_method_handler(
                     servicer.RemoveService,
                     request_deserializer=proto_dot_control__pb2.GetRequest.FromString,
+                    response_serializer=proto_dot_control__pb2.Empty.SerializeToString,
+            ),
+            'CreateDependency': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateDependency,
+                    request_deserializer=proto_dot_control__pb2.CreateDependencyRequest.FromString,
+                    response_serializer=proto_dot_control__pb2.DependencyId.SerializeToString,
+            ),
+            'UpdateDependency': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateDependency,
+                    request_deserializer=proto_dot_control__pb2.UpdateDependencyRequest.FromString,
+                    response_serializer=proto_dot_control__pb2.Empty.SerializeToString,
+            ),
+            'AddDependencyVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddDependencyVersion,
+                    request_deserializer=proto_dot_control__pb2.AddDependencyVersionRequest.FromString,
+                    response_serializer=proto_dot_control__pb2.DependencyId.SerializeToString,
+            ),
+            'RemoveDependency': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveDependency,
+                    request_deserializer=proto_dot_control__pb2.DependencyRef.FromString,
                     response_serializer=proto_dot_control__pb2.Empty.SerializeToString,
             ),
             'Logs': grpc.unary_stream_rpc_method_handler(
@@ -404,6 +468,114 @@ class Control(object):
             target,
             '/pyswarm.v1.Control/RemoveService',
             proto_dot_control__pb2.GetRequest.SerializeToString,
+            proto_dot_control__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateDependency(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pyswarm.v1.Control/CreateDependency',
+            proto_dot_control__pb2.CreateDependencyRequest.SerializeToString,
+            proto_dot_control__pb2.DependencyId.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateDependency(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pyswarm.v1.Control/UpdateDependency',
+            proto_dot_control__pb2.UpdateDependencyRequest.SerializeToString,
+            proto_dot_control__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddDependencyVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pyswarm.v1.Control/AddDependencyVersion',
+            proto_dot_control__pb2.AddDependencyVersionRequest.SerializeToString,
+            proto_dot_control__pb2.DependencyId.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveDependency(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pyswarm.v1.Control/RemoveDependency',
+            proto_dot_control__pb2.DependencyRef.SerializeToString,
             proto_dot_control__pb2.Empty.FromString,
             options,
             channel_credentials,

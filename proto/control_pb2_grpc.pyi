@@ -41,6 +41,10 @@ class ControlStub:
     CreateService: _grpc.UnaryUnaryMultiCallable[_control_pb2.CreateServiceRequest, _model_pb2.Service]
     UpdateService: _grpc.UnaryUnaryMultiCallable[_control_pb2.UpdateServiceRequest, _model_pb2.Service]
     RemoveService: _grpc.UnaryUnaryMultiCallable[_control_pb2.GetRequest, _control_pb2.Empty]
+    CreateDependency: _grpc.UnaryUnaryMultiCallable[_control_pb2.CreateDependencyRequest, _control_pb2.DependencyId]
+    UpdateDependency: _grpc.UnaryUnaryMultiCallable[_control_pb2.UpdateDependencyRequest, _control_pb2.Empty]
+    AddDependencyVersion: _grpc.UnaryUnaryMultiCallable[_control_pb2.AddDependencyVersionRequest, _control_pb2.DependencyId]
+    RemoveDependency: _grpc.UnaryUnaryMultiCallable[_control_pb2.DependencyRef, _control_pb2.Empty]
     Logs: _grpc.UnaryStreamMultiCallable[_control_pb2.LogsRequest, _dispatcher_pb2.LogLine]
 
 @_typing.type_check_only
@@ -54,6 +58,10 @@ class ControlAsyncStub(ControlStub):
     CreateService: _aio.UnaryUnaryMultiCallable[_control_pb2.CreateServiceRequest, _model_pb2.Service]  # type: ignore[assignment]
     UpdateService: _aio.UnaryUnaryMultiCallable[_control_pb2.UpdateServiceRequest, _model_pb2.Service]  # type: ignore[assignment]
     RemoveService: _aio.UnaryUnaryMultiCallable[_control_pb2.GetRequest, _control_pb2.Empty]  # type: ignore[assignment]
+    CreateDependency: _aio.UnaryUnaryMultiCallable[_control_pb2.CreateDependencyRequest, _control_pb2.DependencyId]  # type: ignore[assignment]
+    UpdateDependency: _aio.UnaryUnaryMultiCallable[_control_pb2.UpdateDependencyRequest, _control_pb2.Empty]  # type: ignore[assignment]
+    AddDependencyVersion: _aio.UnaryUnaryMultiCallable[_control_pb2.AddDependencyVersionRequest, _control_pb2.DependencyId]  # type: ignore[assignment]
+    RemoveDependency: _aio.UnaryUnaryMultiCallable[_control_pb2.DependencyRef, _control_pb2.Empty]  # type: ignore[assignment]
     Logs: _aio.UnaryStreamMultiCallable[_control_pb2.LogsRequest, _dispatcher_pb2.LogLine]  # type: ignore[assignment]
 
 class ControlServicer(metaclass=_abc_1.ABCMeta):
@@ -110,6 +118,34 @@ class ControlServicer(metaclass=_abc_1.ABCMeta):
     def RemoveService(
         self,
         request: _control_pb2.GetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_pb2.Empty, _abc.Awaitable[_control_pb2.Empty]]: ...
+
+    @_abc_1.abstractmethod
+    def CreateDependency(
+        self,
+        request: _control_pb2.CreateDependencyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_pb2.DependencyId, _abc.Awaitable[_control_pb2.DependencyId]]: ...
+
+    @_abc_1.abstractmethod
+    def UpdateDependency(
+        self,
+        request: _control_pb2.UpdateDependencyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_pb2.Empty, _abc.Awaitable[_control_pb2.Empty]]: ...
+
+    @_abc_1.abstractmethod
+    def AddDependencyVersion(
+        self,
+        request: _control_pb2.AddDependencyVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_pb2.DependencyId, _abc.Awaitable[_control_pb2.DependencyId]]: ...
+
+    @_abc_1.abstractmethod
+    def RemoveDependency(
+        self,
+        request: _control_pb2.DependencyRef,
         context: _ServicerContext,
     ) -> _typing.Union[_control_pb2.Empty, _abc.Awaitable[_control_pb2.Empty]]: ...
 

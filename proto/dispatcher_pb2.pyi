@@ -293,10 +293,17 @@ class Assignments(_message.Message):
     TASKS_FIELD_NUMBER: _builtins.int
     REMOVED_FIELD_NUMBER: _builtins.int
     RELEASED_FIELD_NUMBER: _builtins.int
+    SECRETS_FIELD_NUMBER: _builtins.int
+    CONFIGS_FIELD_NUMBER: _builtins.int
+    REMOVED_SECRETS_FIELD_NUMBER: _builtins.int
+    REMOVED_CONFIGS_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
     kind: Global___Assignments.Kind.ValueType
     applies_to: _builtins.int
     """the sequence the agent must have applied; a gap makes it open a new session"""
     results_in: _builtins.int
+    more: _builtins.bool
+    """too large for one message: what follows belongs to this, and nothing is done before the last"""
     @_builtins.property
     def tasks(self) -> _model_pb2.TaskSet:
         """new or changed; for COMPLETE, all that the node shall have"""
@@ -309,6 +316,18 @@ class Assignments(_message.Message):
     def released(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """no live node routes to these any more: they may be stopped now"""
 
+    @_builtins.property
+    def secrets(self) -> _containers.RepeatedCompositeFieldContainer[_model_pb2.Secret]:
+        """that its tasks use and it does not have: sent once, however many use them"""
+
+    @_builtins.property
+    def configs(self) -> _containers.RepeatedCompositeFieldContainer[_model_pb2.Config]: ...
+    @_builtins.property
+    def removed_secrets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """no task of the node uses these any more"""
+
+    @_builtins.property
+    def removed_configs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
         self,
         *,
@@ -318,10 +337,15 @@ class Assignments(_message.Message):
         tasks: _model_pb2.TaskSet | None = ...,
         removed: _abc.Iterable[_builtins.str] | None = ...,
         released: _abc.Iterable[_builtins.str] | None = ...,
+        secrets: _abc.Iterable[_model_pb2.Secret] | None = ...,
+        configs: _abc.Iterable[_model_pb2.Config] | None = ...,
+        removed_secrets: _abc.Iterable[_builtins.str] | None = ...,
+        removed_configs: _abc.Iterable[_builtins.str] | None = ...,
+        more: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["tasks", b"tasks"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["applies_to", b"applies_to", "kind", b"kind", "released", b"released", "removed", b"removed", "results_in", b"results_in", "tasks", b"tasks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applies_to", b"applies_to", "configs", b"configs", "kind", b"kind", "more", b"more", "released", b"released", "removed", b"removed", "removed_configs", b"removed_configs", "removed_secrets", b"removed_secrets", "results_in", b"results_in", "secrets", b"secrets", "tasks", b"tasks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -30,6 +30,11 @@ _ROOM = 512 << 10
 """Bytes that one transaction changes, of the 1 MiB that an entry of the log may have."""
 
 
+def without_data(secret: Secret) -> Secret:
+    """As it may be shown: nobody is ever told what a secret is."""
+    return replace(secret, spec=replace(secret.spec, data=b""))
+
+
 def create(tx: Transaction, new_id: str, spec: DependencySpec) -> None:
     """Nothing if it is there already: this is the same request once more. Raises AlreadyExists for a name in use."""
     noun, existing = noun_of(kind_of(spec)), dependency(tx, (kind_of(spec), new_id))

@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from core.errors import InvalidArgument
-from core.model import Node, Role, Service, ServiceMode, Task, TaskState
+from core.model import Config, Node, Role, Secret, Service, ServiceMode, Task, TaskState
 from manager.control.api import Filters
 from manager.control.lookup import find_node, find_service, task_name
-from manager.orchestrator.tasks import is_dirty
+from manager.orchestrator.tasks import is_dirty, iteration_of
 from manager.store import View
 
 T = TypeVar("T")
+D = TypeVar("D", Secret, Config)
 _Test = Callable[[T, Sequence[str]], bool]
 """Whether an object matches a filter's values."""
 
@@ -45,6 +46,17 @@ def filter_services(view: View, filters: Filters) -> list[Service]:
     return _select(view.services(), filters, tests)
 
 
+def filter_dependencies(items: Iterable[D], filters: Filters) -> list[D]:
+    """The newest version of each."""
+    tests: Mapping[str, _Test[D]] = {
+        "id": lambda item, values: item.id.startswith(tuple(values)),
+        "name": lambda item, values: item.spec.name.startswith(tuple(values)),
+        "names": lambda item, values: item.spec.name in values,
+        "label": lambda item, values: has_labels(item.spec.labels, values),
+    }
+    return _select((item for item in items if not item.superseded_by), filters, tests)
+
+
 def filter_tasks(view: View, filters: Filters) -> list[Task]:
     """Services and nodes may be given by id, name or beginning: NotFound if one of them is not there."""
     _check_values(filters, "desired-state", [state.name.lower() for state in TaskState])
@@ -76,9 +88,11 @@ def has_labels(labels: Mapping[str, str], wanted: Iterable[str]) -> bool:
 
 
 def _is_current(view: View, task: Task) -> bool:
-    """Whether an update of its service would leave the task alone."""
+    """Whether an update of its service would leave the task alone; a job's is of its present run."""
     service = view.service(task.service_id)
-    return service is not None and not is_dirty(view, task, service)
+    if service is None or task.job_iteration != iteration_of(service):
+        return False
+    return not is_dirty(view, task, service)
 
 
 def _hostname(node: Node) -> str:

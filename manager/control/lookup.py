@@ -30,11 +30,18 @@ def find_task(view: View, ref: str) -> Task:
     return view.task(ref) or _by_prefix(view.tasks_like(ref), "task", ref)
 
 
-def find_dependency(view: View, kind: DependencyKind, ref: str) -> Dependency:
+def find_secret(view: View, ref: str) -> Secret:
     """A name is that of the newest version. Raises NotFound or InvalidArgument."""
-    if kind is Secret:
-        return view.secret(ref) or view.secret_by_name(ref) or _by_prefix(view.secrets_like(ref), "secret", ref)
+    return view.secret(ref) or view.secret_by_name(ref) or _by_prefix(view.secrets_like(ref), "secret", ref)
+
+
+def find_config(view: View, ref: str) -> Config:
+    """A name is that of the newest version. Raises NotFound or InvalidArgument."""
     return view.config(ref) or view.config_by_name(ref) or _by_prefix(view.configs_like(ref), "config", ref)
+
+
+def find_dependency(view: View, kind: DependencyKind, ref: str) -> Dependency:
+    return find_secret(view, ref) if kind is Secret else find_config(view, ref)
 
 
 def task_name(task: Task) -> str:

@@ -9,9 +9,21 @@ import grpc
 
 from core.codec import decode, encode
 from core.errors import PyswarmError, Unavailable, UnknownOutcome, Untrusted
-from core.model import Cluster, ClusterSpec, LogLine, LogOptions, Node, NodeSpec, Service, ServiceSpec
+from core.model import (
+    Cluster,
+    ClusterSpec,
+    DependencyKind,
+    DependencySpec,
+    LogLine,
+    LogOptions,
+    Node,
+    NodeSpec,
+    Service,
+    ServiceSpec,
+)
+from core.model.dependencies import kind_of, noun_of
 from core.rpc import error_of, was_answered
-from manager.control.api import Filters
+from manager.control.api import NOTHING, Filters, Rotations
 from proto import control_pb2 as pb
 from proto.control_pb2_grpc import ControlStub
 
@@ -34,14 +46,15 @@ class RemoteControl:
         self._stub = ControlStub(channel)
         self._manager = manager
 
-    async def update_cluster(
-        self, version: int, spec: ClusterSpec, rotate_worker_token: bool, rotate_manager_token: bool
-    ) -> Cluster:
+    async def update_cluster(self, version: int, spec: ClusterSpec, rotations: Rotations = NOTHING) -> Cluster:
         request = pb.UpdateClusterRequest(
             version=version,
             spec=encode(spec),
-            rotate_worker_token=rotate_worker_token,
-            rotate_manager_token=rotate_manager_token,
+            rotate_worker_token=rotations.worker_token,
+            rotate_manager_token=rotations.manager_token,
+            rotate_unlock_key=rotations.unlock_key,
+            root_cert=rotations.root_cert,
+            root_key=rotations.root_key,
         )
         return decode(Cluster, await self._write(self._stub.UpdateCluster(request, timeout=TIMEOUT)))
 
@@ -73,6 +86,21 @@ class RemoteControl:
 
     async def remove_service(self, ref: str) -> None:
         await self._write(self._stub.RemoveService(pb.GetRequest(ref=ref), timeout=TIMEOUT))
+
+    async def create_dependency(self, spec: DependencySpec, request_id: bytes) -> str:
+        request = pb.CreateDependencyRequest(spec=_dependency(spec), request_id=request_id)
+        return (await self._write(self._stub.CreateDependency(request, timeout=TIMEOUT))).id
+
+    async def update_dependency(self, item_id: str, version: int, spec: DependencySpec) -> None:
+        request = pb.UpdateDependencyRequest(id=item_id, version=version, spec=_dependency(spec))
+        await self._write(self._stub.UpdateDependency(request, timeout=TIMEOUT))
+
+    async def add_dependency_version(self, kind: DependencyKind, ref: str, data: bytes, request_id: bytes) -> str:
+        request = pb.AddDependencyVersionRequest(of=_dependency_ref(kind, ref), data=data, request_id=request_id)
+        return (await self._write(self._stub.AddDependencyVersion(request, timeout=TIMEOUT))).id
+
+    async def remove_dependency(self, kind: DependencyKind, ref: str) -> None:
+        await self._write(self._stub.RemoveDependency(_dependency_ref(kind, ref), timeout=TIMEOUT))
 
     async def logs(
         self, service_refs: Sequence[str], task_refs: Sequence[str], options: LogOptions
@@ -144,6 +172,14 @@ def _told_apart() -> Iterator[None]:
         if task is None or task.cancelling():
             raise
         raise _ChannelClosed from None
+
+
+def _dependency(spec: DependencySpec) -> pb.DependencySpec:
+    return pb.DependencySpec(**{noun_of(kind_of(spec)): encode(spec)})
+
+
+def _dependency_ref(kind: DependencyKind, ref: str) -> pb.DependencyRef:
+    return pb.DependencyRef(**{noun_of(kind): ref})
 
 
 def _list_request(filters: Filters) -> pb.ListRequest:

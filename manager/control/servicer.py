@@ -10,8 +10,22 @@ from typing import Any, TypeAlias
 import grpc
 
 from core.codec import decode, encode
-from core.model import Cluster, ClusterSpec, LogOptions, Node, NodeSpec, Service, ServiceSpec
-from manager.control.api import Filters
+from core.model import (
+    Cluster,
+    ClusterSpec,
+    Config,
+    ConfigSpec,
+    DependencyKind,
+    DependencySpec,
+    LogOptions,
+    Node,
+    NodeSpec,
+    Secret,
+    SecretSpec,
+    Service,
+    ServiceSpec,
+)
+from manager.control.api import Filters, Rotations
 from manager.control.control import Control
 from proto import control_pb2 as pb
 from proto import control_pb2_grpc, dispatcher_pb2, model_pb2
@@ -26,8 +40,14 @@ class ControlServicer(control_pb2_grpc.ControlServicer):
 
     async def UpdateCluster(self, request: pb.UpdateClusterRequest, context: Context) -> model_pb2.Cluster:
         spec = decode(ClusterSpec, request.spec)
-        rotate = (request.rotate_worker_token, request.rotate_manager_token)
-        return _cluster(await self._control.update_cluster(request.version, spec, *rotate))
+        rotations = Rotations(
+            request.rotate_worker_token,
+            request.rotate_manager_token,
+            request.rotate_unlock_key,
+            request.root_cert,
+            request.root_key,
+        )
+        return _cluster(await self._control.update_cluster(request.version, spec, rotations))
 
     async def ListNodes(self, request: pb.ListRequest, context: Context) -> pb.ListNodesResponse:
         nodes = await self._control.list_nodes(_filters(request))
@@ -58,6 +78,22 @@ class ControlServicer(control_pb2_grpc.ControlServicer):
         await self._control.remove_service(request.ref)
         return _EMPTY
 
+    async def CreateDependency(self, request: pb.CreateDependencyRequest, context: Context) -> pb.DependencyId:
+        return pb.DependencyId(id=await self._control.create_dependency(_dependency(request.spec), request.request_id))
+
+    async def UpdateDependency(self, request: pb.UpdateDependencyRequest, context: Context) -> pb.Empty:
+        await self._control.update_dependency(request.id, request.version, _dependency(request.spec))
+        return _EMPTY
+
+    async def AddDependencyVersion(self, request: pb.AddDependencyVersionRequest, context: Context) -> pb.DependencyId:
+        kind, ref = _dependency_ref(request.of)
+        version_id = await self._control.add_dependency_version(kind, ref, request.data, request.request_id)
+        return pb.DependencyId(id=version_id)
+
+    async def RemoveDependency(self, request: pb.DependencyRef, context: Context) -> pb.Empty:
+        await self._control.remove_dependency(*_dependency_ref(request))
+        return _EMPTY
+
     async def Logs(self, request: pb.LogsRequest, context: Context) -> AsyncGenerator[dispatcher_pb2.LogLine, None]:
         options = decode(LogOptions, request.options)
         async with aclosing(self._control.logs(request.service_refs, request.task_refs, options)) as lines:
@@ -67,6 +103,18 @@ class ControlServicer(control_pb2_grpc.ControlServicer):
 
 def _filters(request: pb.ListRequest) -> Filters:
     return {key: tuple(found.values) for key, found in request.filters.items()}
+
+
+def _dependency(message: pb.DependencySpec) -> DependencySpec:
+    if message.WhichOneof("spec") == "secret":
+        return decode(SecretSpec, message.secret)
+    return decode(ConfigSpec, message.config)
+
+
+def _dependency_ref(message: pb.DependencyRef) -> tuple[DependencyKind, str]:
+    if message.WhichOneof("ref") == "secret":
+        return Secret, message.secret
+    return Config, message.config
 
 
 def _cluster(cluster: Cluster) -> model_pb2.Cluster:

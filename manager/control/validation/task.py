@@ -6,6 +6,7 @@ from core.errors import InvalidArgument
 from core.model import ContainerSpec, Placement, Resources, RestartPolicy, TaskSpec
 from core.units import format_size
 from manager.control.validation.checks import check_count, check_duration
+from manager.control.validation.dependencies import validate_references
 from manager.control.validation.mounts import validate_mounts
 from manager.scheduler.constraint import is_label, parse_constraints
 
@@ -48,6 +49,7 @@ def _validate_container(container: ContainerSpec) -> None:
     if container.isolation not in ("", "default"):
         raise InvalidArgument(f"ContainerSpec: isolation {container.isolation!r} is not there: leave it out")
     validate_mounts(container.mounts)
+    validate_references(container)
 
 
 def _validate_resources(resources: Resources) -> None:

@@ -3,13 +3,24 @@
 from aiohttp import web
 
 from pyswarm.engineapi import middlewares
-from pyswarm.engineapi.handlers import absent, backup, logs, networks, nodes, services, swarm, system, tasks
+from pyswarm.engineapi.handlers import (
+    absent,
+    backup,
+    dependencies,
+    logs,
+    networks,
+    nodes,
+    services,
+    swarm,
+    system,
+    tasks,
+)
 from pyswarm.engineapi.ports import NodeApi
 from pyswarm.engineapi.request import MAX_BODY, NODE
 from pyswarm.engineapi.versions import API_VERSION, PYSWARM_VERSION
 
 _PREFIXES = ("", r"/v{version:\d{1,3}\.\d{1,3}}")
-_NOUNS = (system, swarm, backup, nodes, services, logs, tasks, networks, absent)
+_NOUNS = (system, swarm, backup, nodes, services, logs, tasks, dependencies, networks, absent)
 _HEADERS = {
     "Api-Version": API_VERSION,
     "Docker-Experimental": "false",

@@ -9,8 +9,8 @@ from core.errors import InvalidArgument
 from manager.control.api import Filters
 from pyswarm.engineapi.ports import ControlApi, NodeApi
 
-MAX_BODY = 1 << 20
-"""Bytes. No spec comes near it, and a spec must fit into one entry of the log."""
+MAX_BODY = 3 << 19
+"""Bytes. The largest is a config of 1000 KiB in base64; a service's spec must fit into one entry of the log."""
 UINT64_MAX = 2**64 - 1
 
 NODE: web.AppKey[NodeApi] = web.AppKey("node")

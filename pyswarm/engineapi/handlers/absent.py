@@ -3,9 +3,7 @@
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from pyswarm.engineapi.answer import answer
 from pyswarm.engineapi.errors import ApiError
-from pyswarm.engineapi.request import control
 
 
 async def distribution(request: web.Request) -> web.Response:
@@ -24,29 +22,6 @@ def _not_found(message: str) -> Handler:
     return handler
 
 
-def _objects(noun: str) -> list[web.RouteDef]:
-    """A kind of object of which there are none."""
-
-    async def list_none(request: web.Request) -> web.Response:
-        control(request)
-        return answer([])
-
-    async def find_none(request: web.Request) -> web.Response:
-        control(request)
-        raise ApiError(404, f"{noun} {request.match_info['ref']} not found")
-
-    async def refuse(request: web.Request) -> web.Response:
-        raise ApiError(501, f"pyswarm does not have {noun}s yet")
-
-    return [
-        web.get(f"/{noun}s", list_none),
-        web.post(f"/{noun}s/create", refuse),
-        web.get(f"/{noun}s/{{ref}}", find_none),
-        web.post(f"/{noun}s/{{ref}}/update", find_none),
-        web.delete(f"/{noun}s/{{ref}}", find_none),
-    ]
-
-
 ROUTES = [
     web.get("/distribution/{ref:.+}/json", distribution),
     web.get("/events", events),
@@ -54,6 +29,4 @@ ROUTES = [
     web.get("/images/{ref:.+}/json", _not_found("No such image: {ref}")),
     web.get("/volumes/{ref}", _not_found("get {ref}: no such volume")),
     web.get("/plugins/{ref:.+}/json", _not_found('plugin "{ref}" not found')),
-    *_objects("secret"),
-    *_objects("config"),
 ]

@@ -3,6 +3,12 @@
 from core.errors import InvalidArgument
 from core.model import ContainerSpec, DNSConfig, HealthCheck, Ulimit
 from pyswarm.engineapi.wire.fields import INT64_MAX, Fields
+from pyswarm.engineapi.wire.file_references import (
+    read_config_reference,
+    read_secret_reference,
+    show_config_reference,
+    show_secret_reference,
+)
 from pyswarm.engineapi.wire.json_types import Json, given, ordered, some
 from pyswarm.engineapi.wire.mounts import read_mount, show_mount
 
@@ -32,6 +38,8 @@ def read_container(fields: Fields) -> ContainerSpec:
         mounts=tuple(read_mount(mount) for mount in fields.children("Mounts")),
         health_check=_read_health(fields.child("Healthcheck")),
         hosts=fields.texts("Hosts"),
+        secrets=tuple(read_secret_reference(reference) for reference in fields.children("Secrets")),
+        configs=tuple(read_config_reference(reference) for reference in fields.children("Configs")),
         dns=_read_dns(fields.child("DNSConfig")),
         sysctls=fields.labels("Sysctls"),
         cap_add=fields.texts("CapabilityAdd"),
@@ -69,6 +77,10 @@ def show_container(spec: ContainerSpec) -> Json:
         ),
         **some(Hosts=list(spec.hosts)),
         **given(DNSConfig=spec.dns and _show_dns(spec.dns)),
+        **some(
+            Secrets=[show_secret_reference(reference) for reference in spec.secrets],
+            Configs=[show_config_reference(reference) for reference in spec.configs],
+        ),
         "Isolation": _ISOLATION,
         **some(
             Sysctls=ordered(spec.sysctls),

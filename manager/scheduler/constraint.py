@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 
 from core.errors import InvalidArgument
@@ -13,6 +14,7 @@ _KEY = re.compile(r"[a-z_][a-z0-9\-_.]+", re.IGNORECASE | re.ASCII)
 _VALUE = re.compile(r"[a-z0-9:\-_\s.*()?+\[\]\\^$|/]+", re.IGNORECASE | re.ASCII)
 _NODE_LABELS = "node.labels."
 _ENGINE_LABELS = "engine.labels."
+_ADDRESS = "node.ip"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +24,15 @@ class Constraint:
     """`==` when true, `!=` when false."""
     value: str
 
+    def __str__(self) -> str:
+        return f"{self.key}{'==' if self.equal else '!='}{self.value}"
+
     def holds(self, found: str) -> bool:
         """Whether the whole of `found` is (or is not) the value, whatever the case of its letters."""
         return (found.casefold() == self.value.casefold()) is self.equal
 
 
+@lru_cache(maxsize=4096)
 def parse_constraint(text: str) -> Constraint:
     """Raises InvalidArgument."""
     operator = _OPERATOR.search(text)
@@ -50,14 +56,12 @@ def matches(constraints: Iterable[Constraint], node: Node) -> bool:
     return all(_matches(constraint, node) for constraint in constraints)
 
 
-def _matches(constraint: Constraint, node: Node) -> bool:
-    key = constraint.key.lower()
-    if key == "node.ip":
-        return _matches_address(constraint, node.status.addr)
-    find = _FIELDS.get(key)
+def value_of(key: str, node: Node) -> str | None:
+    """What the node has for `key`, empty if it has nothing; None if nobody knows the key."""
+    find = _FIELDS.get(key.lower())
     if find is not None:
-        return constraint.holds(find(node))
-    return is_label(key) and constraint.holds(label_of(node, constraint.key))
+        return find(node)
+    return label_of(node, key) if is_label(key) else None
 
 
 def is_label(key: str) -> bool:
@@ -65,11 +69,28 @@ def is_label(key: str) -> bool:
     return key.lower().startswith((_NODE_LABELS, _ENGINE_LABELS))
 
 
+def is_engine_label(key: str) -> bool:
+    return key.lower().startswith(_ENGINE_LABELS)
+
+
+def label_name(key: str) -> str:
+    """`disk` of `node.labels.disk`. It is case-sensitive, unlike what is before it."""
+    return key[len(_ENGINE_LABELS if is_engine_label(key) else _NODE_LABELS) :]
+
+
 def label_of(node: Node, key: str) -> str:
-    """A label's value, empty if the node has none. What follows `node.labels.` is case-sensitive, unlike that."""
-    if key.lower().startswith(_NODE_LABELS):
-        return node.spec.labels.get(key[len(_NODE_LABELS) :], "")
-    return _description(node).engine_labels.get(key[len(_ENGINE_LABELS) :], "")
+    """The value of the label that `key` names, empty if the node has none."""
+    labels = _description(node).engine_labels if is_engine_label(key) else node.spec.labels
+    return labels.get(label_name(key), "")
+
+
+def _matches(constraint: Constraint, node: Node) -> bool:
+    found = value_of(constraint.key, node)
+    if found is None:
+        return False
+    if constraint.key.lower() == _ADDRESS:
+        return _matches_address(constraint, found)
+    return constraint.holds(found)
 
 
 def _matches_address(constraint: Constraint, address: str) -> bool:
@@ -90,6 +111,7 @@ _FIELDS: Mapping[str, Callable[[Node], str]] = {
     "node.id": lambda node: node.id,
     "node.hostname": lambda node: _description(node).hostname,
     "node.role": lambda node: node.role.name,
+    _ADDRESS: lambda node: node.status.addr,
     "node.platform.os": lambda node: _description(node).platform.os,
     "node.platform.arch": lambda node: _description(node).platform.architecture,
 }

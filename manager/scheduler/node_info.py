@@ -1,9 +1,22 @@
 """One node as the scheduler sees it: the object of the store and what its tasks take of it."""
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from core.model import Availability, Node, NodeState, Platform, Protocol
-from manager.scheduler.requirements import Requirements, normal_platform
+from core.model import (
+    Availability,
+    GenericResource,
+    Node,
+    NodeDescription,
+    NodeState,
+    Platform,
+    Protocol,
+    Resources,
+)
+from manager.scheduler.requirements import Requirements, normal_platform, units
+
+_UNDESCRIBED = NodeDescription()
 
 
 class Claim(NamedTuple):
@@ -11,6 +24,8 @@ class Claim(NamedTuple):
 
     service_id: str
     requirements: Requirements
+    generic: tuple[GenericResource, ...]
+    """What was handed out to it."""
     counts: bool
     """Whether it counts as load: a task that is being stopped still holds its resources, but does not."""
 
@@ -20,6 +35,7 @@ class NodeInfo:
 
     __slots__ = (
         "claims",
+        "generic",
         "host_ports",
         "id",
         "load",
@@ -27,6 +43,7 @@ class NodeInfo:
         "nano_cpus",
         "node",
         "platform",
+        "plugins",
         "suspect",
         "usable",
     )
@@ -41,19 +58,33 @@ class NodeInfo:
         self.nano_cpus = 0
         """Not reserved yet; negative if the node has become smaller than its tasks."""
         self.memory_bytes = 0
+        self.generic: dict[str, int] = {}
+        """How many of each kind are not handed out; negative as above."""
         self.suspect = False
         """Its connection is broken, so it gets no new tasks; whether it is down is not known yet."""
         self.update(node)
 
+    @property
+    def resources(self) -> Resources:
+        """All that the node has, free or not."""
+        return (self.node.description or _UNDESCRIBED).resources
+
     def update(self, node: Node) -> None:
         self.node = node
         self.usable = node.status.state is NodeState.READY and node.spec.availability is Availability.ACTIVE
-        description = node.description
-        self.platform = normal_platform(description.platform) if description else Platform()
-        claimed = [claim.requirements for claim in self.claims.values()]
-        resources = description.resources if description else None
-        self.nano_cpus = (resources.nano_cpus if resources else 0) - sum(item.nano_cpus for item in claimed)
-        self.memory_bytes = (resources.memory_bytes if resources else 0) - sum(item.memory_bytes for item in claimed)
+        description = node.description or _UNDESCRIBED
+        self.platform = normal_platform(description.platform) if node.description else Platform()
+        self.plugins: dict[str, set[str]] = {}
+        for plugin in description.plugins:
+            self.plugins.setdefault(plugin.type, set()).add(plugin.name)
+        claims = self.claims.values()
+        self.nano_cpus = description.resources.nano_cpus - sum(claim.requirements.nano_cpus for claim in claims)
+        self.memory_bytes = description.resources.memory_bytes - sum(
+            claim.requirements.memory_bytes for claim in claims
+        )
+        self.generic = dict(_numbers(description.resources.generic))
+        for claim in claims:
+            self._take(claim.generic)
 
     def hold(self, task_id: str, claim: Claim) -> None:
         """Takes what `claim` says; the task must hold nothing yet."""
@@ -61,13 +92,46 @@ class NodeInfo:
         self.claims[task_id] = claim
         self.nano_cpus -= wanted.nano_cpus
         self.memory_bytes -= wanted.memory_bytes
+        if claim.generic:
+            self._take(claim.generic)
         for port in wanted.host_ports:
             self.host_ports.setdefault(port, task_id)
 
     def give_back(self, task_id: str) -> None:
-        held = self.claims.pop(task_id).requirements
+        claim = self.claims.pop(task_id)
+        held = claim.requirements
         self.nano_cpus += held.nano_cpus
         self.memory_bytes += held.memory_bytes
+        if claim.generic:
+            for kind, number in _numbers(claim.generic).items():
+                self.generic[kind] += number
         for port in held.host_ports:
             if self.host_ports.get(port) == task_id:
                 del self.host_ports[port]
+
+    def tasks_of(self, service_id: str) -> int:
+        """How many of the service's tasks are there to stay."""
+        return sum(claim.counts and claim.service_id == service_id for claim in self.claims.values())
+
+    def hand_out(self, wanted: Iterable[tuple[str, int]]) -> tuple[GenericResource, ...]:
+        """For a task that the node has room for: of each kind the named ones that nobody has, each by its name, and
+        the others by number."""
+        held = {resource for claim in self.claims.values() for resource in claim.generic}
+        given: list[GenericResource] = []
+        for kind, number in wanted:
+            free = [one for one in self.resources.generic if one.kind == kind and one.id and one not in held]
+            given += free[:number]
+            if number > len(free):
+                given.append(GenericResource(kind, value=number - len(free)))
+        return tuple(given)
+
+    def _take(self, resources: Iterable[GenericResource]) -> None:
+        for kind, number in _numbers(resources).items():
+            self.generic[kind] = self.generic.get(kind, 0) - number
+
+
+def _numbers(resources: Iterable[GenericResource]) -> Counter[str]:
+    numbers: Counter[str] = Counter()
+    for resource in resources:
+        numbers[resource.kind] += units(resource)
+    return numbers

@@ -91,7 +91,7 @@ class Nodes:
                 self._give_back(info, task.id)
             return
         if claim is None:
-            claim = Claim(task.service_id, self._cache.of(task), counts=False)
+            claim = Claim(task.service_id, self._cache.of(task), task.generic, counts=False)
             info.hold(task.id, claim)
         counts = task.desired_state < TaskState.SHUTDOWN
         if claim.counts is not counts:
@@ -108,17 +108,23 @@ class Nodes:
         if claim.counts:
             self._weigh(info, task_id, claim, False)
         info.give_back(task_id)
-        for pool in self._pools.values():
-            pool.relieved(info)
-        self._changed.add(info.id)
+        self._relieve(info)
 
     def _weigh(self, info: NodeInfo, task_id: str, claim: Claim, counts: bool) -> None:
-        info.claims[task_id] = Claim(claim.service_id, claim.requirements, counts)
+        info.claims[task_id] = claim._replace(counts=counts)
         change = 1 if counts else -1
         info.load += change
         self._count(info, claim.service_id, change)
         for pool in self._pools.values():
             pool.reload(info)
+        if not counts and claim.requirements.max_replicas:
+            self._relieve(info)
+
+    def _relieve(self, info: NodeInfo) -> None:
+        """There may be room on it for another task."""
+        for pool in self._pools.values():
+            pool.relieved(info)
+        self._changed.add(info.id)
 
     def _count(self, info: NodeInfo, service_id: str, change: int) -> None:
         copies = self._copies.setdefault(service_id, {})

@@ -4,7 +4,7 @@ The division is kept up to date node by node, so that finding a node costs the s
 that fills up is only found out when it is looked at next; it is then refused until it changes or gets room again.
 """
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 from manager.scheduler.filters import Filter, explain, filters_for, objection_of
 from manager.scheduler.node_info import NodeInfo
@@ -25,6 +25,10 @@ class Pool:
         """Whether anybody may get another answer than before. Set here, reset by the reader."""
         for node in nodes:
             self.update(node)
+
+    def __iter__(self) -> Iterator[NodeInfo]:
+        """The nodes that may take a task, as far as is known."""
+        return iter(self._loads)
 
     def update(self, node: NodeInfo) -> None:
         """The node is new, or has changed: looks at it afresh."""
@@ -67,13 +71,18 @@ class Pool:
             self._withdraw(node, objection)
         return objection is None
 
-    def lightest(self, wanted: int, skip: Container[NodeInfo]) -> list[NodeInfo]:
-        """Up to `wanted` nodes that may take a task, the least loaded first, without those of `skip`."""
+    def lightest(
+        self, wanted: int, copies: Mapping[NodeInfo, int], level: int, skip: Container[NodeInfo]
+    ) -> list[NodeInfo]:
+        """Up to `wanted` nodes that may take a task and have `level` of the `copies`, the least loaded first, without
+        those of `skip`."""
         found: list[NodeInfo] = []
         full: list[tuple[NodeInfo, Filter]] = []
         for load in sorted(self._buckets):
+            if load < level:
+                continue
             for node in self._buckets[load]:
-                if node in skip:
+                if copies.get(node, 0) != level or node in skip:
                     continue
                 objection = objection_of(node, self._requirements, self._load_filters)
                 if objection is not None:

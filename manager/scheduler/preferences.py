@@ -1,6 +1,6 @@
 """Spreading over the values of labels before single nodes: equally many tasks in each zone, in each of its racks ..."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heappush
 from itertools import count
 
@@ -8,8 +8,8 @@ from manager.scheduler.constraint import label_of
 from manager.scheduler.node_info import NodeInfo
 from manager.scheduler.pool import Pool
 
-_Entry = tuple[int, int, int, NodeInfo]
-"""Tasks of the service, all tasks, and a number that makes entries differ."""
+_Entry = tuple[bool, int, int, int, NodeInfo]
+"""Whether the node is faulty, tasks of the service, all tasks, and a number that makes entries differ."""
 
 
 class Branch:
@@ -38,15 +38,19 @@ class Branch:
 
     def _take_node(self, pool: Pool) -> NodeInfo | None:
         while self.nodes:
-            tasks, load, number, node = heappop(self.nodes)
+            faulty, tasks, load, number, node = heappop(self.nodes)
             if pool.admits(node):
-                heappush(self.nodes, (tasks + 1, load + 1, number, node))
+                heappush(self.nodes, (faulty, tasks + 1, load + 1, number, node))
                 return node
         return None
 
 
 def spread_by_labels(
-    pool: Pool, nodes: Iterable[NodeInfo], copies: Mapping[NodeInfo, int], labels: Sequence[str]
+    pool: Pool,
+    nodes: Iterable[NodeInfo],
+    copies: Mapping[NodeInfo, int],
+    faulty: Collection[NodeInfo],
+    labels: Sequence[str],
 ) -> Iterator[NodeInfo]:
     """Like `spread`, but level over the values of `labels` first. Nodes without a label are one more group of it.
 
@@ -61,7 +65,7 @@ def spread_by_labels(
             branch = branch.branches.setdefault(label_of(node.node, label), Branch())
             branch.tasks += copies.get(node, 0)
         if pool.admits(node):
-            branch.nodes.append((copies.get(node, 0), node.load, next(numbers), node))
+            branch.nodes.append((node in faulty, copies.get(node, 0), node.load, next(numbers), node))
     _order(root)
     while (found := root.take(pool)) is not None:
         yield found

@@ -1,9 +1,10 @@
 """Tasks that have no node yet, in groups of one service and spec version: what one of a group asks for, all do."""
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 
+from core.clock import SECOND
 from core.model import Task
 from manager.scheduler.nodes import Changes
 from manager.scheduler.requirements import Requirements, RequirementsCache
@@ -11,18 +12,25 @@ from manager.scheduler.requirements import Requirements, RequirementsCache
 GroupKey = tuple[str, int, str]
 """Service, spec version, and the node that was chosen for the task when it was made (global services), or empty."""
 
+MANY = 200
+"""Told tasks beyond which a group is told another reason only now and then: a cluster in motion gives another one every
+moment, and each is a write for every task."""
+PATIENCE = 10 * SECOND
+
 
 class Group:
     def __init__(self, key: GroupKey, requirements: Requirements, preferences: Sequence[str]) -> None:
         self.key = key
-        self.service_id, _, self.node_id = key
+        self.service_id, self.spec_version, self.node_id = key
         self.requirements = requirements
         self.preferences = preferences
         self.waits_on: Requirements | str = self.node_id or requirements
-        self.reason = ""
-        """Why its waiting tasks wait."""
         self.rests = False
         """Whether it waits for something to change."""
+        self._reason = ""
+        self._outdated = False
+        """The told ones carry another reason than `_reason`."""
+        self._told_at = 0
         self._told: dict[str, None] = {}
         self._untold: dict[str, None] = {}
 
@@ -43,15 +51,24 @@ class Group:
     def first(self, count: int) -> list[str]:
         return list(islice(chain(self._told, self._untold), count))
 
-    def wait_for(self, reason: str) -> None:
-        """Nothing can take the group's tasks; they shall say so."""
-        if reason != self.reason:
-            self.reason = reason
-            self._untold = {**self._told, **self._untold}
-            self._told = {}
+    def wait_for(self, reason: str, now: int) -> int | None:
+        """Nothing can take the group's tasks; they shall say so. Returns when (ns) those that were told another reason
+        shall be told this one, None if that is now."""
+        if reason != self._reason:
+            self._reason = reason
+            self._outdated = bool(self._told)
+        if not self._outdated:
+            return None
+        if len(self._told) > MANY and now < self._told_at + PATIENCE:
+            return self._told_at + PATIENCE
+        self._untold = {**self._told, **self._untold}
+        self._told = {}
+        self._outdated = False
+        self._told_at = now
+        return None
 
     def untold(self, count: int) -> list[str]:
-        """Tasks that do not say `reason` yet; they count as told from now on."""
+        """Tasks that were not told a reason yet; they count as told from now on."""
         ids = list(islice(self._untold, count))
         for task_id in ids:
             del self._untold[task_id]
@@ -73,6 +90,8 @@ class Queue:
         self._due_on_node: OrderedDict[GroupKey, None] = OrderedDict()
         self._due: OrderedDict[GroupKey, None] = OrderedDict()
         self._waiting: dict[Requirements | str, dict[GroupKey, None]] = {}
+        self._late: dict[GroupKey, int] = {}
+        """Of those that wait, the few that are due at a time (ns) even if nothing changes."""
 
     def add(self, task: Task) -> None:
         """Again and again does no harm."""
@@ -98,20 +117,32 @@ class Queue:
             for key in list(self._waiting[waits_on]):
                 self._make_due(self._groups[key])
 
-    def due(self) -> Iterator[Group]:
-        """The groups to look at, those of a given node first; each is given again and again until it rests."""
-        while self._due_on_node or self._due:
-            yield self._groups[next(iter(self._due_on_node or self._due))]
+    def wake_late(self, now: int) -> None:
+        for key in [key for key, time in self._late.items() if time <= now]:
+            self._make_due(self._groups[key])
 
-    def rest(self, group: Group) -> None:
-        """The group waits until something changes; one without tasks is forgotten."""
+    def late_times(self) -> Iterable[int]:
+        return self._late.values()
+
+    def due(self) -> Iterator[Group]:
+        """The groups to look at, those of a given node first. Each comes again until it rests, but after the others: a
+        large one holds up nobody."""
+        while queue := self._due_on_node or self._due:
+            key = next(iter(queue))
+            queue.move_to_end(key)
+            yield self._groups[key]
+
+    def rest(self, group: Group, until: int | None = None) -> None:
+        """The group waits until something changes, or that time (ns) has come; one without tasks is forgotten."""
         self._due_on_node.pop(group.key, None)
         self._due.pop(group.key, None)
-        if group:
-            group.rests = True
-            self._waiting.setdefault(group.waits_on, {})[group.key] = None
-        else:
+        if not group:
             del self._groups[group.key]
+            return
+        group.rests = True
+        self._waiting.setdefault(group.waits_on, {})[group.key] = None
+        if until is not None:
+            self._late[group.key] = until
 
     @property
     def anybody_waits(self) -> bool:
@@ -124,6 +155,7 @@ class Queue:
     def _stop_waiting(self, group: Group) -> None:
         if group.rests:
             group.rests = False
+            self._late.pop(group.key, None)
             waiting = self._waiting[group.waits_on]
             del waiting[group.key]
             if not waiting:

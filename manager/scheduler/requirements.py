@@ -1,12 +1,29 @@
 """What a task asks of a node, in the form that the filters and the index of nodes work with."""
 
+from collections import Counter
 from dataclasses import dataclass
 
-from core.model import Platform, Protocol, PublishMode, Resources, Task
+from core.model import (
+    GenericResource,
+    Mount,
+    MountType,
+    Placement,
+    Platform,
+    Plugin,
+    Protocol,
+    PublishMode,
+    Resources,
+    Task,
+    TaskSpec,
+)
 from manager.scheduler.constraint import Constraint, parse_constraints
 
+VOLUME_PLUGIN, LOG_PLUGIN = "Volume", "Log"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+_LOCAL_DRIVERS = ("", "local")
+_NO_LOGS = ("", "none")
 _NOTHING = Resources()
+_ANYWHERE = Placement()
 _MAX_CACHED = 10_000
 
 
@@ -16,10 +33,17 @@ class Requirements:
 
     nano_cpus: int = 0
     memory_bytes: int = 0
+    generic: tuple[tuple[str, int], ...] = ()
+    """How many of each kind."""
+    plugins: tuple[Plugin, ...] = ()
     constraints: tuple[Constraint, ...] = ()
     platforms: tuple[Platform, ...] = ()
     """Any of them will do; none given, any node will."""
     host_ports: tuple[tuple[Protocol, int], ...] = ()
+    max_replicas: int = 0
+    """How many tasks of `service_id` a node may have; 0 is without limit."""
+    service_id: str = ""
+    """Given only where it matters."""
 
 
 def normal_platform(platform: Platform) -> Platform:
@@ -28,21 +52,55 @@ def normal_platform(platform: Platform) -> Platform:
     return Platform(_ARCHITECTURES.get(architecture, architecture), platform.os.lower())
 
 
+def units(resource: GenericResource) -> int:
+    """How many of its kind `resource` is: a named one is one."""
+    return 1 if resource.id else resource.value
+
+
 def requirements_of(task: Task) -> Requirements:
     """Raises InvalidArgument for a constraint that is none; specs are checked before they are stored."""
-    resources = task.spec.resources
-    reserved = (resources.reservations if resources else None) or _NOTHING
-    placement = task.spec.placement
+    spec = task.spec
+    reserved = (spec.resources.reservations if spec.resources else None) or _NOTHING
+    placement = spec.placement or _ANYWHERE
     return Requirements(
         nano_cpus=reserved.nano_cpus,
         memory_bytes=reserved.memory_bytes,
-        constraints=parse_constraints(placement.constraints) if placement else (),
-        platforms=tuple(normal_platform(platform) for platform in placement.platforms) if placement else (),
-        host_ports=tuple(
-            (port.protocol, port.published_port)
-            for port in task.ports
-            if port.publish_mode is PublishMode.HOST and port.published_port
-        ),
+        generic=_generic(reserved) if reserved.generic else (),
+        plugins=_plugins(spec) if spec.container.mounts or spec.log_driver else (),
+        constraints=parse_constraints(placement.constraints),
+        platforms=tuple(map(normal_platform, placement.platforms)),
+        host_ports=_host_ports(task) if task.ports else (),
+        max_replicas=placement.max_replicas,
+        service_id=task.service_id if placement.max_replicas else "",
+    )
+
+
+def _generic(reserved: Resources) -> tuple[tuple[str, int], ...]:
+    wanted: Counter[str] = Counter()
+    for resource in reserved.generic:
+        wanted[resource.kind] += units(resource)
+    return tuple(sorted(wanted.items()))
+
+
+def _plugins(spec: TaskSpec) -> tuple[Plugin, ...]:
+    wanted = {Plugin(VOLUME_PLUGIN, name) for mount in spec.container.mounts if (name := _volume_driver(mount))}
+    if spec.log_driver is not None and spec.log_driver.name not in _NO_LOGS:
+        wanted.add(Plugin(LOG_PLUGIN, spec.log_driver.name))
+    return tuple(sorted(wanted, key=lambda plugin: (plugin.type, plugin.name)))
+
+
+def _volume_driver(mount: Mount) -> str:
+    """Empty if every node has it."""
+    if mount.type is not MountType.VOLUME or mount.volume is None or mount.volume.driver in _LOCAL_DRIVERS:
+        return ""
+    return mount.volume.driver
+
+
+def _host_ports(task: Task) -> tuple[tuple[Protocol, int], ...]:
+    return tuple(
+        (port.protocol, port.published_port)
+        for port in task.ports
+        if port.publish_mode is PublishMode.HOST and port.published_port
     )
 
 

@@ -5,23 +5,29 @@ A task that finds no node is looked at again when a node changes or a task gives
 one exception is a suspected node (its connection broke a moment ago), as nothing tells when it is trusted again.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import islice
 
 from core.clock import SECOND
-from core.model import Node, Task, TaskState, TaskStatus
+from core.model import Node, Service, Task, TaskState, TaskStatus
+from manager.scheduler.failures import Failures
 from manager.scheduler.node_info import NodeInfo
 from manager.scheduler.nodes import Nodes
 from manager.scheduler.pool import Pool
 from manager.scheduler.preferences import spread_by_labels
 from manager.scheduler.queue import Group, Queue, key_of
 from manager.scheduler.requirements import RequirementsCache
-from manager.scheduler.spread import spread
+from manager.scheduler.spread import spread, stay
 from manager.store import Event, EventKind, Transaction
 
 MAX_TASKS = 200
 """Tasks that one step changes or looks at."""
+MAX_READ = 2_000
+"""Tasks that one step reads at the start."""
 SUSPECT_RETRY = SECOND
+_FAILED = (TaskState.FAILED, TaskState.REJECTED)
 
 
 class Scheduler:
@@ -30,36 +36,55 @@ class Scheduler:
     def __init__(self, is_suspect: Callable[[str], bool], max_tasks: int = MAX_TASKS) -> None:
         self._is_suspect = is_suspect
         self._max_tasks = max_tasks
+        self._unread: Iterator[str] = iter(())
         self._reset()
 
     def start(self, tx: Transaction, now: int) -> int | None:
-        """Reads everything; the work itself is done by `step`."""
+        """Notes what there is to read; the work itself is done by `step`."""
         self._reset()
         for node in tx.nodes():
             self._nodes.put(node)
-        for task in tx.tasks():
-            self._take_in(task)
+        self._unread = iter([task.id for task in tx.tasks()])  # the tables change under us
         return now
 
     def step(self, tx: Transaction, events: Sequence[Event], now: int) -> int | None:
         for event in events:
-            self._observe(event, tx)
+            self._observe(event, tx, now)
+        if self._read_on(tx):
+            return now
         for info in tuple(self._nodes.suspects):
             self._nodes.check_trust(info)
+        self._queue.wake_late(now)
         left = self._max_tasks - self._close_unwanted(tx, now)
+        if left <= 0:
+            return now
         for group in self._due():
+            left -= max(1, self._serve(group, tx, now, left))
             if left <= 0:
                 return now
-            left -= max(1, self._serve(group, tx, now, left))
-        return now + SUSPECT_RETRY if self._nodes.suspects and self._queue.anybody_waits else None
+        return self._next_look(now)
 
     def _reset(self) -> None:
         cache = RequirementsCache()
         self._nodes = Nodes(cache, self._is_suspect)
         self._queue = Queue(cache)
+        self._failures = Failures()
         self._unwanted: set[str] = set()
 
-    def _observe(self, event: Event, tx: Transaction) -> None:
+    def _read_on(self, tx: Transaction) -> bool:
+        """Takes in what was there at the start, a part at a time; whether it did. Until all is known nothing is
+        placed."""
+        part = list(islice(self._unread, MAX_READ))
+        for task_id in part:
+            task = tx.task(task_id)
+            if task is None:
+                continue
+            self._take_in(task)
+            if task.status.state in _FAILED:
+                self._note_failure(task, task.meta.updated_at)
+        return bool(part)
+
+    def _observe(self, event: Event, tx: Transaction, now: int) -> None:
         item, old = event.object, event.old
         deleted = event.kind is EventKind.DELETE
         if isinstance(item, Node):
@@ -76,9 +101,14 @@ class Scheduler:
                 self._nodes.forget(item)
                 self._queue.discard(item)
                 return
-            if isinstance(old, Task) and old.node_id != item.node_id:
-                self._queue.discard(old)
+            before = old if isinstance(old, Task) else None
+            if before is not None and before.node_id != item.node_id:
+                self._queue.discard(before)
             self._take_in(item)
+            if item.status.state in _FAILED and before is not None and before.status.state not in _FAILED:
+                self._note_failure(item, now)
+        elif isinstance(item, Service) and deleted:
+            self._failures.forget(item.id)
 
     def _take_in(self, task: Task) -> None:
         if task.status.state > TaskState.PENDING:
@@ -90,6 +120,11 @@ class Scheduler:
                 self._unwanted.add(task.id)
         elif task.status.state is TaskState.PENDING:
             self._queue.add(task)
+
+    def _note_failure(self, task: Task, time: int) -> None:
+        """Of a global service's task the node is given: it says nothing of the choice."""
+        if task.slot:
+            self._failures.note(task.service_id, task.spec_version, task.node_id, time)
 
     def _close_unwanted(self, tx: Transaction, now: int) -> int:
         """Tasks that are stopped before they ever had a node: no agent will say so, hence it is said here."""
@@ -108,16 +143,21 @@ class Scheduler:
             self._queue.wake(changes)
             yield from self._queue.due()
 
+    def _next_look(self, now: int) -> int | None:
+        """When something changes that no event tells of."""
+        times = [now + SUSPECT_RETRY] if self._nodes.suspects and self._queue.anybody_waits else []
+        return min([*times, *self._queue.late_times()], default=None)
+
     def _serve(self, group: Group, tx: Transaction, now: int, limit: int) -> int:
         """Gives nodes to up to `limit` tasks of the group, or tells them why there is none; how many it dealt with."""
         pool = self._pool(group, tx)
-        places = self._places(group, pool, tx, min(limit, len(group)))
+        places = self._places(group, pool, self._faulty(group, now), tx, min(limit, len(group)))
         placed = 0
         for task in self._tasks(group, group.first(limit), tx):
             info = next(places, None)
             if info is None:
                 return placed + self._tell(group, pool.explain(), tx, now, limit - placed)
-            assigned = _assigned(task, info.id, now)
+            assigned = _assigned(task, info, group, now)
             tx.update(assigned)
             self._nodes.observe(assigned)
             group.discard(task.id)
@@ -135,17 +175,26 @@ class Scheduler:
         still = self._nodes.get(group.node_id)
         return Pool(group.requirements, [still] if still else [])
 
-    def _places(self, group: Group, pool: Pool, tx: Transaction, wanted: int) -> Iterator[NodeInfo]:
+    def _places(
+        self, group: Group, pool: Pool, faulty: Collection[NodeInfo], tx: Transaction, wanted: int
+    ) -> Iterator[NodeInfo]:
         """A node for each task in turn, until no node of `pool` can take one."""
-        copies = {} if group.node_id else self._nodes.copies(group.service_id)
-        if group.preferences:
-            candidates = spread_by_labels(pool, self._nodes, copies, group.preferences)
+        copies = partial(self._nodes.copies, group.service_id)
+        if group.node_id:
+            candidates = stay(pool)
+        elif group.preferences:
+            candidates = spread_by_labels(pool, self._nodes, copies(), faulty, group.preferences)
         else:
-            candidates = spread(pool, copies, wanted)
+            candidates = spread(pool, copies, faulty, wanted)
         for info in candidates:
             self._refresh(info, tx)
             if pool.admits(info):
                 yield info
+
+    def _faulty(self, group: Group, now: int) -> Collection[NodeInfo]:
+        """The nodes on which many of the group's tasks have failed lately."""
+        found = self._failures.faulty_nodes(group.service_id, group.spec_version, now)
+        return {info for node_id in found if (info := self._nodes.get(node_id)) is not None}
 
     def _refresh(self, info: NodeInfo, tx: Transaction) -> None:
         """Others may have written in this transaction what no event has told us yet; and suspicion tells nothing."""
@@ -159,13 +208,13 @@ class Scheduler:
 
     def _tell(self, group: Group, reason: str, tx: Transaction, now: int, limit: int) -> int:
         """Writes the reason on up to `limit` tasks that do not carry it yet."""
-        group.wait_for(reason)
+        later = group.wait_for(reason, now)
         untold = group.untold(limit)
         for task in self._tasks(group, untold, tx):
             if task.status.err != reason:
                 tx.update(replace(task, status=replace(task.status, timestamp=now, err=reason)))
         if group.all_told:
-            self._queue.rest(group)
+            self._queue.rest(group, later)
         return len(untold)
 
     def _tasks(self, group: Group, task_ids: Sequence[str], tx: Transaction) -> Iterator[Task]:
@@ -182,8 +231,9 @@ def _waits(task: Task) -> bool:
     return task.status.state is TaskState.PENDING and task.desired_state < TaskState.SHUTDOWN
 
 
-def _assigned(task: Task, node_id: str, now: int) -> Task:
+def _assigned(task: Task, info: NodeInfo, group: Group, now: int) -> Task:
     message = "scheduler assigned task to node"
     if task.node_id:
         message = "scheduler confirmed task can run on preassigned node"
-    return replace(task, node_id=node_id, status=TaskStatus(now, TaskState.ASSIGNED, message))
+    generic = info.hand_out(group.requirements.generic) if group.requirements.generic else ()
+    return replace(task, node_id=info.id, generic=generic, status=TaskStatus(now, TaskState.ASSIGNED, message))

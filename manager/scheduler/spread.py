@@ -1,34 +1,38 @@
 """In which order nodes take the tasks of one service: fewest tasks of the service first, then fewest tasks at all."""
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from operator import attrgetter
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from manager.scheduler.node_info import NodeInfo
 from manager.scheduler.pool import Pool
 
-_by_load = attrgetter("load")
+Copies = Callable[[], Mapping[NodeInfo, int]]
+"""The nodes that have tasks of the service just now, and how many."""
 
 
-def spread(pool: Pool, copies: Mapping[NodeInfo, int], wanted: int) -> Iterator[NodeInfo]:
-    """One node for each task, for as long as any can take one.
+def spread(pool: Pool, copies: Copies, faulty: Collection[NodeInfo], wanted: int) -> Iterator[NodeInfo]:
+    """One node for each task, for as long as any can take one; those that are `faulty` only after all others.
 
     The caller must let a node that was yielded take its task, or have the pool refuse it, before it asks for the next.
-    `copies` may or may not follow what happens meanwhile. Nodes without a task of the service come from the pool, which
-    has them by load; the others are gone through level by level.
+    `wanted` is how many it is likely to ask for.
     """
-    levels: dict[int, list[NodeInfo]] = defaultdict(list)
-    for node, count in copies.items():
-        levels[count].append(node)
-    used = set(copies)
-    while batch := pool.lightest(wanted, used):
-        for node in batch:
+    yield from _level_by_level(pool, copies, faulty, wanted)
+    if faulty:
+        yield from _level_by_level(pool, copies, frozenset(pool).difference(faulty), wanted)
+
+
+def stay(pool: Pool) -> Iterator[NodeInfo]:
+    """The only node of a pool, again and again, for as long as it can take a task."""
+    for node in tuple(pool):
+        while pool.admits(node):
             yield node
-            used.add(node)
-            levels[1].append(node)
-    while levels:
-        level = min(levels)
-        for node in sorted(levels.pop(level), key=_by_load):
-            if pool.admits(node):
-                yield node
-                levels[level + 1].append(node)
+
+
+def _level_by_level(pool: Pool, copies: Copies, skip: Collection[NodeInfo], wanted: int) -> Iterator[NodeInfo]:
+    """The pool has its nodes by load, so only those of the level are to be found there: as tasks are spread, there are
+    seldom more than two levels."""
+    level: int | None = 0
+    while level is not None:
+        batch = pool.lightest(wanted, copies(), level, skip)
+        yield from batch
+        if len(batch) < wanted:
+            level = min((count for count in copies().values() if count > level), default=None)

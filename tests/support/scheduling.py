@@ -1,10 +1,14 @@
 """A scheduler on a stage, and tasks that wait for it."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from core.model import (
+    ContainerSpec,
+    GenericResource,
+    LogDriver,
+    Mount,
     Placement,
     Platform,
     PortConfig,
@@ -66,16 +70,25 @@ def waiting_task(
     platforms: Sequence[Platform] = (),
     preferences: Sequence[str] = (),
     host_ports: Sequence[int] = (),
+    generic: Mapping[str, int] | None = None,
+    max_replicas: int = 0,
+    mounts: Sequence[Mount] = (),
+    log_driver: str | None = None,
+    slot: int = 0,
 ) -> Task:
-    reservations = Resources(int(cpus * 10**9), memory) if cpus or memory else None
+    kinds = tuple(GenericResource(kind, value=number) for kind, number in (generic or {}).items())
+    reservations = Resources(int(cpus * 10**9), memory, kinds) if cpus or memory or kinds else None
     spec = TaskSpec(
+        container=ContainerSpec(mounts=tuple(mounts)),
         resources=ResourceRequirements(reservations=reservations) if reservations else None,
-        placement=Placement(tuple(constraints), tuple(platforms), tuple(preferences)),
+        placement=Placement(tuple(constraints), tuple(platforms), tuple(preferences), max_replicas),
+        log_driver=None if log_driver is None else LogDriver(log_driver),
     )
     return Task(
         id=task_id,
         service_id=service_id,
         service_name=service_id,
+        slot=slot,
         node_id=node_id,
         spec=spec,
         spec_version=version,

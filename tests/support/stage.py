@@ -1,16 +1,19 @@
 """One controller in a transaction that goes on for ever: what others write is put, then the controller is let run."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
 from core.clock import SECOND
 from core.model import (
+    GenericResource,
     Node,
     NodeDescription,
     NodeSpec,
     NodeState,
     NodeStatus,
     Platform,
+    Plugin,
     Resources,
     Service,
     StoreObject,
@@ -83,7 +86,10 @@ def make_node(
     state: NodeState = NodeState.READY,
     spec: NodeSpec | None = None,
     platform: Platform = LINUX,
+    generic: Sequence[GenericResource] = (),
+    plugins: Sequence[Plugin] = (),
 ) -> Node:
     """`cpus` are whole ones, `memory` is in bytes."""
-    description = NodeDescription(f"host-{node_id}", platform, Resources(cpus * 10**9, memory))
+    resources = Resources(cpus * 10**9, memory, tuple(generic))
+    description = NodeDescription(f"host-{node_id}", platform, resources, plugins=tuple(plugins))
     return Node(id=node_id, spec=spec or NodeSpec(), description=description, status=NodeStatus(state))

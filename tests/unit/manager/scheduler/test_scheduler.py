@@ -497,3 +497,63 @@ def test_a_removed_service_leaves_no_trace_in_the_index():
     stage.run()
     assert stage.node_of(task_id)
     assert stage.where("a") == {"node0": 1, "node1": 1}
+
+
+def test_a_large_service_without_a_node_holds_up_nobody():
+    stage = Scheduling(max_tasks=10)
+    put_nodes(stage, 2)
+    stage.waiting("huge", 500, constraints=["node.id==nobody"])
+    (task_id,) = stage.waiting("small")
+    stage.run(most_steps=1_000)
+    assert stage.node_of(task_id)
+    begun = stage.steps
+    (task_id,) = stage.waiting("late")
+    stage.put(make_node("node9"))
+    with pytest.raises(AssertionError, match="no rest"):
+        stage.run(most_steps=3)
+    assert stage.steps == begun + 3
+    assert stage.node_of(task_id)
+
+
+def test_a_large_service_that_finds_nodes_leaves_some_of_the_turn_to_others():
+    stage = Scheduling(max_tasks=10)
+    put_nodes(stage, 2)
+    stage.waiting("huge", 500)
+    ids = [task_id for number in range(3) for task_id in stage.waiting(f"small{number}")]
+    with pytest.raises(AssertionError, match="no rest"):
+        stage.run(most_steps=4)
+    assert all(stage.task(task_id).node_id for task_id in ids)
+
+
+def test_many_waiting_tasks_are_told_another_reason_only_now_and_then():
+    stage = Scheduling()
+    put_nodes(stage, 1)
+    stage.waiting("huge", 300, constraints=["node.id==nobody"])
+    stage.run()
+    written = stage.writes()
+    for number in range(5):
+        stage.put(make_node(f"more{number}"))
+        stage.run()
+    assert stage.writes() == written + 5 + 300, "once at once, then no more for a while"
+    assert stage.wake_up is not None
+    stage.now = stage.wake_up
+    stage.run()
+    assert stage.writes() == written + 5 + 600
+    reasons = {task.status.err for task in stage.tx.tasks_of_service("huge")}
+    assert reasons == {"no suitable node (scheduling constraints not satisfied on 6 nodes)"}
+    assert stage.wake_up is None
+
+
+def test_many_waiting_tasks_are_not_looked_at_one_by_one_at_every_change():
+    stage = Scheduling()
+    put_nodes(stage, 1, memory=1 << 30)
+    stage.waiting("huge", 400, memory=1 << 30)
+    stage.run()
+    (running,) = [task for task in stage.tx.tasks() if task.node_id]
+    looks: list[str] = []
+    look = stage.tx.task
+    stage.tx.task = lambda task_id: looks.append(task_id) or look(task_id)
+    stage.becomes(running.id, TaskState.FAILED)
+    stage.run()
+    assert sum(bool(task.node_id) for task in stage.tx.tasks()) == 2
+    assert len(looks) < 10

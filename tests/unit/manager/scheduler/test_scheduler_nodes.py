@@ -67,7 +67,7 @@ def test_a_node_that_is_gone_has_no_copies_and_is_in_no_pool():
     nodes.forget(running("t", "a", "n"))
     assert nodes.copies("a") == {}
     assert not pool.admits(info)
-    assert [node.id for node in pool.lightest(5, ())] == ["m"]
+    assert [node.id for node in pool.lightest(5, {}, 0, ())] == ["m"]
 
 
 def test_a_pool_follows_loads_and_states():
@@ -76,12 +76,24 @@ def test_a_pool_follows_loads_and_states():
     nodes.observe(running("t0", "a", "n0"))
     nodes.observe(running("t1", "a", "n1"))
     nodes.observe(running("t2", "b", "n1"))
-    assert [node.id for node in pool.lightest(5, ())] == ["n2", "n0", "n1"]
+    assert [node.id for node in pool.lightest(5, {}, 0, ())] == ["n2", "n0", "n1"]
     nodes.observe(replace(running("t1", "a", "n1"), desired_state=TaskState.SHUTDOWN))
     nodes.forget(running("t2", "b", "n1"))
     nodes.put(make_node("n2", state=NodeState.DOWN))
-    assert [node.id for node in pool.lightest(1, ())] == ["n1"]
+    assert [node.id for node in pool.lightest(1, {}, 0, ())] == ["n1"]
     assert pool.explain() == "no suitable node (1 node not available for new tasks)"
+
+
+def test_a_pool_finds_the_nodes_of_a_level():
+    nodes = mirror("n0", "n1", "n2", "n3")
+    pool = nodes.pool(ANY)
+    nodes.observe(running("a0", "a", "n0"))
+    nodes.observe(running("a1", "a", "n1"))
+    nodes.observe(running("b1", "b", "n1"))
+    nodes.observe(running("b2", "b", "n2"))
+    found = [[node.id for node in pool.lightest(5, nodes.copies("a"), level, ())] for level in (0, 1, 2)]
+    assert found == [["n3", "n2"], ["n0", "n1"], []]
+    assert [node.id for node in pool.lightest(5, nodes.copies("a"), 1, {nodes.get("n0")})] == ["n1"]
 
 
 def test_only_what_a_change_concerns_is_told_of_it():

@@ -140,6 +140,16 @@ class ServiceSpec:
     rollback: UpdateConfig | None = None
     endpoint: EndpointSpec | None = None
 
+    @property
+    def concurrency(self) -> int:
+        """How many tasks of a replicated job may be in progress at a time."""
+        return 1 if self.max_concurrent is None else self.max_concurrent
+
+    @property
+    def completions(self) -> int:
+        """How many tasks of a replicated job must complete."""
+        return self.concurrency if self.total_completions is None else self.total_completions
+
 
 @dataclass(frozen=True, slots=True)
 class NodeSpec:

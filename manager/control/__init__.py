@@ -2,7 +2,8 @@
 
 from manager.control.api import ControlApi, Filters
 from manager.control.control import Control
+from manager.control.counts import TaskCounts
 from manager.control.routed import RoutedControl
 from manager.control.servicer import ControlServicer
 
-__all__ = ["Control", "ControlApi", "ControlServicer", "Filters", "RoutedControl"]
+__all__ = ["Control", "ControlApi", "ControlServicer", "Filters", "RoutedControl", "TaskCounts"]

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Protocol
 
 from core.model import Cluster, ClusterSpec, LogLine, LogOptions, Node, NodeSpec, Service, ServiceSpec, Task
+from manager.control.counts import TaskCounts
 
 Filters = Mapping[str, Sequence[str]]
 """Docker's list filters: all keys must match, and within a key any value (of labels: all)."""
@@ -61,9 +62,7 @@ class ControlApi(LeaderApi, Protocol):
         """With the join tokens, without the root's key."""
         ...
 
-    async def list_services(self, filters: Filters) -> list[tuple[Service, int, int]]:
-        """With how many tasks of each run, and how many should."""
-        ...
+    async def list_services(self, filters: Filters) -> list[tuple[Service, TaskCounts]]: ...
 
     async def get_service(self, ref: str) -> Service: ...
 

@@ -17,14 +17,13 @@ from core.model import (
     Node,
     NodeSpec,
     Service,
-    ServiceMode,
     ServiceSpec,
     Task,
-    TaskState,
 )
 from manager.control import cluster as clusters
 from manager.control import nodes, services
 from manager.control.api import Filters
+from manager.control.counts import TaskCounts, count_tasks
 from manager.control.filters import filter_nodes, filter_services, filter_tasks
 from manager.control.lookup import find_node, find_service, find_task
 from manager.control.names import name_for
@@ -98,13 +97,15 @@ class Control:
         if not spec.name:
             spec = replace(spec, name=name_for(service_id))
         validate_service_spec(spec)
-        await self._replicator.update(lambda tx: services.create_service(tx, service_id, spec))
+        now = self._clock.now()
+        await self._replicator.update(lambda tx: services.create_service(tx, service_id, spec, now))
         return self._service(service_id)
 
-    async def list_services(self, filters: Filters) -> list[tuple[Service, int, int]]:
+    async def list_services(self, filters: Filters) -> list[tuple[Service, TaskCounts]]:
         await self._read_barrier()
         found = filter_services(self._store, filters)
-        return [(services.with_port_errors(self._store, service), *self._counts(service)) for service in found]
+        view = self._store
+        return [(services.with_port_errors(view, service), count_tasks(view, service)) for service in found]
 
     async def get_service(self, ref: str) -> Service:
         await self._read_barrier()
@@ -112,7 +113,8 @@ class Control:
 
     async def update_service(self, service_id: str, version: int, spec: ServiceSpec) -> Service:
         validate_service_spec(spec)
-        await self._replicator.update(lambda tx: services.update_service(tx, service_id, version, spec))
+        now = self._clock.now()
+        await self._replicator.update(lambda tx: services.update_service(tx, service_id, version, spec, now))
         return self._service(service_id)
 
     async def rollback_service(self, service_id: str, version: int) -> Service:
@@ -143,14 +145,6 @@ class Control:
 
     def _service(self, service_id: str) -> Service:
         return _still(self._store.service(service_id), "service", service_id)
-
-    def _counts(self, service: Service) -> tuple[int, int]:
-        """How many of the service's tasks run, and how many should."""
-        wanted = [task for task in self._store.tasks_of_service(service.id) if task.desired_state <= TaskState.RUNNING]
-        running = sum(task.status.state is TaskState.RUNNING for task in wanted)
-        if service.spec.mode is ServiceMode.GLOBAL:
-            return running, len(wanted)
-        return running, 1 if service.spec.replicas is None else service.spec.replicas
 
 
 def _id_for(request_id: bytes) -> str:

@@ -11,6 +11,7 @@ from core.errors import NoQuorum, NotLeader, PyswarmError, Unavailable, UnknownO
 from core.model import Cluster, ClusterSpec, LogLine, LogOptions, Node, NodeSpec, Service, ServiceSpec, Task
 from identity.credentials import Credentials
 from manager.control.api import ControlApi, Filters, LeaderApi
+from manager.control.counts import TaskCounts
 from manager.control.remote import NotConnected, RemoteControl
 from raft import Consensus, Leadership
 
@@ -82,7 +83,7 @@ class RoutedControl:
             lambda control: control.create_service(spec, request_id), (Unavailable, UnknownOutcome)
         )
 
-    async def list_services(self, filters: Filters) -> list[tuple[Service, int, int]]:
+    async def list_services(self, filters: Filters) -> list[tuple[Service, TaskCounts]]:
         return await self._read_here(lambda: self._local.list_services(filters))
 
     async def get_service(self, ref: str) -> Service:

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from core.errors import FailedPrecondition, InvalidArgument, NotFound, OutOfSequence
-from core.model import PortConfig, PublishMode, Service, ServiceSpec, UpdateState, UpdateStatus
+from core.model import JobStatus, PortConfig, PublishMode, Service, ServiceSpec, UpdateState, UpdateStatus
 from manager.control.lookup import find_service
 from manager.control.references import check_references
 from manager.store import Transaction, View
 
 
-def create_service(tx: Transaction, service_id: str, spec: ServiceSpec) -> None:
+def create_service(tx: Transaction, service_id: str, spec: ServiceSpec, now: int) -> None:
     """Nothing if the service is there already: this is the same request once more.
 
     Raises AlreadyExists if another service has the name, InvalidArgument if one has a port.
@@ -22,13 +22,15 @@ def create_service(tx: Transaction, service_id: str, spec: ServiceSpec) -> None:
         return
     _check_ports(tx, service_id, spec)
     check_references(tx, spec)
-    tx.create(Service(id=service_id, spec=_told_its_labels(spec)))
+    job = JobStatus(last_execution=now) if spec.mode.is_job else None
+    tx.create(Service(id=service_id, spec=_told_its_labels(spec), job_status=job))
 
 
-def update_service(tx: Transaction, service_id: str, version: int, spec: ServiceSpec) -> None:
+def update_service(tx: Transaction, service_id: str, version: int, spec: ServiceSpec, now: int) -> None:
     """Raises NotFound, OutOfSequence, and InvalidArgument for what cannot be changed.
 
-    The same spec again goes on with an update that was paused, and changes nothing else.
+    The same spec again goes on with an update that was paused, and changes nothing else. A job is run again by any
+    update, also by one that changes nothing.
     """
     service = _read(tx, service_id, version)
     if spec.name != service.spec.name:
@@ -37,7 +39,9 @@ def update_service(tx: Transaction, service_id: str, version: int, spec: Service
         raise InvalidArgument("service mode change is not allowed: create a new one, then remove this one")
     _check_ports(tx, service_id, spec)
     check_references(tx, spec)
-    if spec != service.spec:
+    if spec.mode.is_job:
+        tx.update(_run_again(with_spec(service, _told_its_labels(spec), None), now))
+    elif spec != service.spec:
         tx.update(with_spec(service, _told_its_labels(spec), None))
     elif service.update_status is not None:
         tx.update(replace(service, update_status=None))
@@ -50,6 +54,9 @@ def rollback_service(tx: Transaction, service_id: str, version: int, now: int) -
         raise FailedPrecondition(f"service {service_id} does not have a previous spec")
     _check_ports(tx, service_id, service.previous_spec)
     check_references(tx, service.previous_spec)
+    if service.spec.mode.is_job:
+        tx.update(_run_again(with_spec(service, service.previous_spec, None), now))
+        return
     status = UpdateStatus(UpdateState.ROLLBACK_STARTED, started_at=now, message="manually requested rollback")
     tx.update(with_spec(service, service.previous_spec, status))
 
@@ -89,6 +96,11 @@ def with_spec(service: Service, spec: ServiceSpec, status: UpdateStatus | None) 
         previous_spec=service.spec,
         update_status=status,
     )
+
+
+def _run_again(job: Service, now: int) -> Service:
+    iteration = job.job_status.iteration + 1 if job.job_status else 1
+    return replace(job, job_status=JobStatus(iteration, now))
 
 
 def _told_its_labels(spec: ServiceSpec) -> ServiceSpec:

@@ -104,7 +104,7 @@ class JobOrchestrator:
         if run.mode is ServiceMode.GLOBAL_JOB:
             self._slots.extend((service_id, node.id) for node in tx.nodes())
         else:
-            run.open = list(range(1, completions_of(service) + 1))
+            run.open = list(range(1, service.spec.completions + 1))
             self._relieved.add(service_id)
 
     def _look(self, tx: Transaction, service_id: str, slot: Slot, now: int) -> None:
@@ -128,7 +128,7 @@ class JobOrchestrator:
         run.busy.discard(slot)
         if _is_busy(tx, service_id, slot):
             run.busy.add(slot)
-        elif slot <= completions_of(service) and not is_filled(tx, service, _of_this_run(tx, service, slot), now):
+        elif slot <= service.spec.completions and not is_filled(tx, service, _of_this_run(tx, service, slot), now):
             heappush(run.open, slot)
         self._relieved.add(service_id)
 
@@ -155,7 +155,7 @@ class JobOrchestrator:
         run, service = self._runs.get(service_id), tx.service(service_id)
         if run is None or service is None:
             return
-        while run.open and len(run.busy) < concurrency_of(service):
+        while run.open and len(run.busy) < service.spec.concurrency:
             if tx.mark >= limit:
                 self._relieved.add(service_id)
                 return
@@ -163,18 +163,6 @@ class JobOrchestrator:
             if not is_filled(tx, service, _of_this_run(tx, service, slot), now):
                 tx.create(new_task(service, slot, "", self._ids, now, TaskState.READY))
                 run.busy.add(slot)
-
-
-def completions_of(service: Service) -> int:
-    """How many tasks of a replicated job must complete."""
-    total = service.spec.total_completions
-    return concurrency_of(service) if total is None else total
-
-
-def concurrency_of(service: Service) -> int:
-    """How many tasks of a replicated job may be in progress at a time."""
-    most = service.spec.max_concurrent
-    return 1 if most is None else most
 
 
 def _of_this_run(tx: Transaction, service: Service, slot: Slot) -> list[Task]:

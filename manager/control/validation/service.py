@@ -18,9 +18,13 @@ def validate_service_spec(spec: ServiceSpec) -> None:
     validate_name(spec.name)
     if spec.mode is ServiceMode.GLOBAL and spec.replicas is not None:
         raise InvalidArgument("a global service has one task on every node: leave the number of replicas out")
-    check_count("the number of replicas", spec.replicas)
-    if spec.replicas is not None and spec.replicas > MAX_REPLICAS:
-        raise InvalidArgument(f"{spec.replicas} replicas are more than the {MAX_REPLICAS} that a service may have")
+    for what, number in (("replicas", spec.replicas), ("completions", spec.total_completions)):
+        check_count(f"the number of {what}", number)
+        if number is not None and number > MAX_REPLICAS:
+            raise InvalidArgument(f"{number} {what} are more than the {MAX_REPLICAS} that a service may have")
+    check_count("the number of tasks at once", spec.max_concurrent)
+    if spec.mode.is_job and (spec.update is not None or spec.rollback is not None):
+        raise InvalidArgument("a job has no update or rollback config: each update runs it again as a whole")
     validate_task_spec(spec.task)
     for name, config in (("update", spec.update), ("rollback", spec.rollback)):
         if config is not None:

@@ -7,6 +7,7 @@ from aiohttp import web
 from core.errors import InvalidArgument
 from core.ids import is_id
 from core.model import Service
+from manager.control import TaskCounts
 from pyswarm.engineapi.answer import answer, answer_list, done
 from pyswarm.engineapi.errors import ask
 from pyswarm.engineapi.registry_auth import with_credentials
@@ -20,9 +21,9 @@ _REQUEST_ID_BYTES = 16
 async def list_services(request: web.Request) -> web.Response:
     with_counts = flag(request, "status")
 
-    def show(listed: tuple[Service, int, int]) -> Json:
-        service, running, desired = listed
-        return show_service(service, counts=(running, desired) if with_counts else None)
+    def show(listed: tuple[Service, TaskCounts]) -> Json:
+        service, counts = listed
+        return show_service(service, counts=counts if with_counts else None)
 
     return await answer_list(await ask(control(request).list_services(filters(request))), show)
 

@@ -3,7 +3,7 @@
 from core.errors import InvalidArgument
 from core.model import ServiceMode, ServiceSpec
 from pyswarm.engineapi.wire.fields import Fields
-from pyswarm.engineapi.wire.json_types import Json, given
+from pyswarm.engineapi.wire.json_types import Json
 
 _KEYS = {
     "Replicated": ServiceMode.REPLICATED,
@@ -34,13 +34,12 @@ def read_mode(fields: Fields | None) -> Json:
 
 
 def show_mode(spec: ServiceSpec) -> Json:
-    """As dockerd, with one replica where no number was given."""
+    """As dockerd, with its defaults where no number was given."""
     match spec.mode:
         case ServiceMode.REPLICATED:
             return {"Replicated": {"Replicas": 1 if spec.replicas is None else spec.replicas}}
         case ServiceMode.REPLICATED_JOB:
-            job = given(MaxConcurrent=spec.max_concurrent, TotalCompletions=spec.total_completions)
-            return {"ReplicatedJob": job}
+            return {"ReplicatedJob": {"MaxConcurrent": spec.concurrency, "TotalCompletions": spec.completions}}
         case ServiceMode.GLOBAL:
             return {"Global": {}}
         case ServiceMode.GLOBAL_JOB:

@@ -2,6 +2,7 @@
 
 from core.errors import InvalidArgument
 from core.model import JobStatus, Service, ServiceSpec, UpdateStatus
+from manager.control import TaskCounts
 from pyswarm.engineapi.wire.defaults import with_defaults
 from pyswarm.engineapi.wire.endpoint import read_endpoint_spec, show_endpoint, show_endpoint_spec
 from pyswarm.engineapi.wire.fields import Fields
@@ -45,8 +46,8 @@ def show_service_spec(spec: ServiceSpec) -> Json:
     }
 
 
-def show_service(service: Service, *, defaults: bool = False, counts: tuple[int, int] | None = None) -> Json:
-    """`defaults` fills in what the spec leaves out; `counts` are the running and the desired tasks, if wanted.
+def show_service(service: Service, *, defaults: bool = False, counts: TaskCounts | None = None) -> Json:
+    """`defaults` fills in what the spec leaves out; `counts` are shown if they are wanted.
 
     `Error` is pyswarm's own: why the service's ports can not be had yet.
     """
@@ -58,7 +59,7 @@ def show_service(service: Service, *, defaults: bool = False, counts: tuple[int,
         "Endpoint": show_endpoint(service.endpoint, service.spec.endpoint),
         **given(
             UpdateStatus=service.update_status and _show_update_status(service.update_status),
-            ServiceStatus=counts and _show_counts(*counts),
+            ServiceStatus=None if counts is None else _show_counts(counts),
             JobStatus=service.job_status and _show_job(service.job_status),
         ),
         **some(Error=service.error),
@@ -76,8 +77,8 @@ def _show_update_status(status: UpdateStatus) -> Json:
     }
 
 
-def _show_counts(running: int, desired: int) -> Json:
-    return {"RunningTasks": running, "DesiredTasks": desired, "CompletedTasks": 0}
+def _show_counts(counts: TaskCounts) -> Json:
+    return {"RunningTasks": counts.running, "DesiredTasks": counts.desired, "CompletedTasks": counts.completed}
 
 
 def _show_job(status: JobStatus) -> Json:

@@ -20,6 +20,7 @@ from core.model import (
     UpdateState,
     UpdateStatus,
 )
+from manager.control import TaskCounts
 from pyswarm.engineapi.wire.cluster import read_cluster_spec
 from pyswarm.engineapi.wire.membership import read_init, read_join
 from pyswarm.engineapi.wire.node import read_node_spec
@@ -228,11 +229,11 @@ def test_a_service_shows_what_became_of_it():
         update_status=UpdateStatus(UpdateState.ROLLBACK_STARTED, started_at=10**9, message="m"),
         error="no free port",
     )
-    shown = show_service(service, counts=(1, 2))
+    shown = show_service(service, counts=TaskCounts(1, 2, 3))
     assert shown["Version"] == {"Index": 7}
     assert shown["PreviousSpec"] == shown["Spec"]
     assert shown["Endpoint"]["Spec"]["Ports"] == [{"Protocol": "tcp", "TargetPort": 80, "PublishMode": "ingress"}]
     assert shown["Endpoint"]["Ports"][0]["PublishedPort"] == 30000
     assert shown["UpdateStatus"] == {"State": "rollback_started", "StartedAt": "1970-01-01T00:00:01Z", "Message": "m"}
-    assert shown["ServiceStatus"] == {"RunningTasks": 1, "DesiredTasks": 2, "CompletedTasks": 0}
+    assert shown["ServiceStatus"] == {"RunningTasks": 1, "DesiredTasks": 2, "CompletedTasks": 3}
     assert shown["Error"] == "no free port"

@@ -50,7 +50,7 @@ async def stream(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
 
 
 async def services(node: LocalNode) -> list[str]:
-    return [service.spec.name for service, _, _ in await node.api.control().list_services({})]
+    return [service.spec.name for service, _ in await node.api.control().list_services({})]
 
 
 async def test_RFT_05_the_last_of_three_managers_goes_on_alone_with_all_data(nodes: list[LocalNode]) -> None:

@@ -72,7 +72,7 @@ async def test_nodes(world: ControlWorld, filters: dict[str, list[str]], expecte
     ],
 )
 async def test_services(world: ControlWorld, filters: dict[str, list[str]], expected: set[str]):
-    assert {service.spec.name for service, _, _ in await world.control.list_services(filters)} == expected
+    assert {service.spec.name for service, _ in await world.control.list_services(filters)} == expected
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from core.model import LogLine, LogOptions, Node, Role, ServiceSpec, UpdateState
 from identity.access import AccessInterceptor
 from identity.channels import SERVER_OPTIONS
 from identity.credentials import Credentials
-from manager.control import ControlServicer, RoutedControl, routed
+from manager.control import ControlServicer, RoutedControl, TaskCounts, routed
 from proto.control_pb2_grpc import add_ControlServicer_to_server
 from raft import Leadership
 from tests.support.control_world import ControlWorld, make_spec
@@ -145,7 +145,7 @@ async def test_what_the_log_holds_is_read_from_this_managers_own_memory(cluster:
     control = cluster.control
     assert await control.get_cluster() == await local.control.get_cluster()
     assert await control.get_service("web") == service
-    assert await control.list_services({"name": ["web"]}) == [(service, 2, 1)]
+    assert await control.list_services({"name": ["web"]}) == [(service, TaskCounts(2, 1))]
     assert await control.list_tasks({"service": ["web"], "desired-state": ["running"]}) == list(local.store.tasks())
     local.barriers = 0
     assert await control.get_task("t2") == local.store.task("t2")

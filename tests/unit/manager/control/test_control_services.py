@@ -17,6 +17,7 @@ from core.model import (
     UpdateState,
     UpdateStatus,
 )
+from manager.control import TaskCounts
 from tests.support.control_world import ControlWorld, host, ingress, make_spec
 
 
@@ -185,10 +186,10 @@ async def test_services_are_listed_with_their_counts(world: ControlWorld):
     await world.add_task("g2", agents, "n2", TaskState.PENDING, slot=0)
     await world.add_task("g3", agents, "n3", TaskState.SHUTDOWN, TaskState.SHUTDOWN, slot=0)
     listed = await world.control.list_services({})
-    assert {service.spec.name: counts for service, *counts in listed} == {
-        "web": [1, 3],
-        "agents": [1, 2],
-        "plain": [0, 1],
+    assert {service.spec.name: counts for service, counts in listed} == {
+        "web": (1, 3, 0),
+        "agents": (1, 2, 0),
+        "plain": (0, 1, 0),
     }
 
 
@@ -232,5 +233,5 @@ async def test_a_failed_node_counts_no_task_as_running(world: ControlWorld):
     service = await world.create("web", replicas=2)
     await world.add_task("t1", service, "n1", TaskState.ORPHANED)
     await world.add_task("t2", service, "n1", TaskState.FAILED)
-    ((_, running, desired),) = await world.control.list_services({"name": ["web"]})
-    assert (running, desired) == (0, 2)
+    ((_, counts),) = await world.control.list_services({"name": ["web"]})
+    assert counts == TaskCounts(0, 2)

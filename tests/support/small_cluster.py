@@ -6,6 +6,7 @@ follower take over at any moment. Agents are played by whoever reports.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from enum import Enum
 from itertools import count
 from typing import TypeVar
 
@@ -25,7 +26,9 @@ from core.model import (
     TaskState,
     TaskStatus,
 )
+from manager.control import services
 from manager.controllers import new_controllers
+from manager.dispatcher.reports import record_statuses
 from manager.leader import Turns
 from manager.store import Change, Commit, Event, Store, Transaction, encode_entry
 from tests.support.stage import make_node
@@ -34,10 +37,18 @@ T = TypeVar("T")
 MAX_ENTRY = 1 << 20
 
 
+class Writer(Enum):
+    USERS = "users"
+    MANAGERS = "managers"
+    AGENTS = "agents"
+
+
 class SmallCluster:
     def __init__(self, nodes: int = 0, history: int = 5) -> None:
         self.now = 1_700_000_000 * SECOND
         self.suspects: set[str] = set()
+        self.writer = Writer.USERS
+        """Who makes the entry that is being applied."""
         self.store, self.follower = Store(), Store()
         self._serial = count(1)
         self._index = count(1)
@@ -64,7 +75,7 @@ class SmallCluster:
 
     def turn(self) -> None:
         events, self._events = self._events, []
-        self._wake_up = self.write(lambda tx: self._turns.take(tx, events, self.now))
+        self._wake_up = self.write(lambda tx: self._turns.take(tx, events, self.now), Writer.MANAGERS)
         # A turn knows what it wrote.
         self._events.clear()
 
@@ -85,7 +96,8 @@ class SmallCluster:
             self.settle()
         self.now = end
 
-    def write(self, decide: Callable[[Transaction], T]) -> T:
+    def write(self, decide: Callable[[Transaction], T], writer: Writer = Writer.USERS) -> T:
+        self.writer = writer
         tx = self.store.transaction()
         try:
             result = decide(tx)
@@ -123,21 +135,30 @@ class SmallCluster:
         return self.node(node.id)
 
     def create(self, spec: ServiceSpec) -> Service:
-        service = Service(id=f"service-{self.new_id()}", spec=spec)
-        self.write(lambda tx: tx.create(service))
+        service_id = f"service-{self.new_id()}"
+        self.write(lambda tx: services.create_service(tx, service_id, spec, self.now))
         self.settle()
-        return self.service(service.id)
+        return self.service(service_id)
 
     def update(self, service_id: str, spec: ServiceSpec) -> Service:
-        """As the control API does it."""
-        old = self.service(service_id)
-        new = replace(old, spec=spec, spec_version=old.spec_version + 1, previous_spec=old.spec, update_status=None)
-        self.write(lambda tx: tx.update(new))
+        version = self.service(service_id).meta.version
+        self.write(lambda tx: services.update_service(tx, service_id, version, spec, self.now))
+        self.settle()
+        return self.service(service_id)
+
+    def roll_back(self, service_id: str) -> Service:
+        version = self.service(service_id).meta.version
+        self.write(lambda tx: services.rollback_service(tx, service_id, version, self.now))
         self.settle()
         return self.service(service_id)
 
     def remove_service(self, service_id: str) -> None:
-        self.write(lambda tx: tx.delete(Service, service_id))
+        self.write(lambda tx: services.remove_service(tx, service_id))
+        self.settle()
+
+    def report_status(self, node_id: str, task_id: str, status: TaskStatus) -> None:
+        """As the dispatcher takes it from an agent."""
+        self.write(lambda tx: record_statuses(tx, node_id, {task_id: status}), Writer.AGENTS)
         self.settle()
 
     def report(self, task_id: str, state: TaskState, exit_code: int = 0) -> None:
@@ -148,8 +169,7 @@ class SmallCluster:
         container = ContainerStatus("c" * 64, 1, exit_code, "172.17.0.2")
         began = self.now if state is TaskState.RUNNING else task.status.started_at
         status = TaskStatus(self.now, state, state.name.lower(), container=container, started_at=began)
-        self.write(lambda tx: tx.update(replace(task, status=status)))
-        self.settle()
+        self.report_status(task.node_id, task_id, status)
 
     def obey(self, *without: str) -> None:
         """All agents but those of nodes `without` do at once what they are told, until there is nothing left to do."""

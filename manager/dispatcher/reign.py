@@ -156,7 +156,7 @@ class Reign:
             case "register":
                 raise InvalidArgument("a session registers once; open another one")
 
-    def next_assignments(self, session: AgentSession) -> pb.Assignments | None:
+    def next_assignments(self, session: AgentSession) -> list[pb.Assignments]:
         return session.assignments.next(self._store, self._is_released)
 
     def _close(self, node_id: str, error: PyswarmError) -> None:

@@ -15,7 +15,7 @@ from proto import dispatcher_pb2 as pb
 class Source(Protocol):
     """Where the messages' contents come from when they are about to be written."""
 
-    def next_assignments(self, session: "AgentSession") -> pb.Assignments | None: ...
+    def next_assignments(self, session: "AgentSession") -> list[pb.Assignments]: ...
 
 
 class AgentSession:
@@ -115,8 +115,7 @@ class AgentSession:
             yield pb.DispatcherMessage(info=self._info)
         if self._assignments_due:
             self._assignments_due = False
-            assignments = source.next_assignments(self)
-            if assignments is not None:
+            for assignments in source.next_assignments(self):
                 yield pb.DispatcherMessage(assignments=assignments)
         if self._ingress is not None:
             ingress, self._ingress = self._ingress, None

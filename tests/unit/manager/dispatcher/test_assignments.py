@@ -31,9 +31,11 @@ class Node:
         self.assignments.touch(task_id)
 
     def look(self) -> pb.Assignments | None:
-        return self.assignments.next(
+        told = self.assignments.next(
             self.tx, lambda task: task.desired_state > TaskState.RUNNING and task.id not in self.waiting
         )
+        assert len(told) <= 1
+        return next(iter(told), None)
 
 
 def ids(assignments: pb.Assignments | None) -> list[str]:

@@ -95,5 +95,5 @@ def sent(session: AgentSession) -> list[int]:
 
 
 class NoAssignments:
-    def next_assignments(self, session: AgentSession) -> pb.Assignments | None:
-        return None
+    def next_assignments(self, session: AgentSession) -> list[pb.Assignments]:
+        return []

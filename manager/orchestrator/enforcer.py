@@ -1,5 +1,6 @@
 """Tasks whose node has changed so that it would not be chosen for them any more are moved."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -39,20 +40,44 @@ class ConstraintEnforcer:
         node = tx.node(node_id)
         if node is None or not is_usable(node):
             return 0
-        left = node.description.resources if node.description else Resources()
+        left = _Left(node.description.resources if node.description else Resources())
         tasks = [task for task in tx.tasks_of_node(node_id) if is_live(task)]
         for task in in_order(tasks):
             if task.status.state < TaskState.ASSIGNED:
                 continue
-            asked = _reservations(task)
-            rest = Resources(left.nano_cpus - asked.nano_cpus, left.memory_bytes - asked.memory_bytes)
             if not _is_allowed(tx, node, task):
                 _reject(tx, task, "assigned node no longer meets constraints", now)
-            elif (asked.nano_cpus and rest.nano_cpus < 0) or (asked.memory_bytes and rest.memory_bytes < 0):
+            elif not left.take(task):
                 _reject(tx, task, "assigned node no longer has the reserved resources", now)
-            else:
-                left = rest
         return len(tasks)
+
+
+class _Left:
+    """What a node has that the tasks looked at so far do not hold."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._nano_cpus = resources.nano_cpus
+        self._memory_bytes = resources.memory_bytes
+        self._named = {item for item in resources.generic if item.id}
+        self._counted: Counter[str] = Counter()
+        for item in resources.generic:
+            self._counted[item.kind] += item.value
+
+    def take(self, task: Task) -> bool:
+        """Whether there is still what the task holds; if so it is taken."""
+        asked = _reservations(task)
+        named = {item for item in task.generic if item.id}
+        counted = [item for item in task.generic if not item.id]
+        if asked.nano_cpus > self._nano_cpus or asked.memory_bytes > self._memory_bytes:
+            return False
+        if not named <= self._named or any(item.value > self._counted[item.kind] for item in counted):
+            return False
+        self._nano_cpus -= asked.nano_cpus
+        self._memory_bytes -= asked.memory_bytes
+        self._named -= named
+        for item in counted:
+            self._counted[item.kind] -= item.value
+        return True
 
 
 def _is_allowed(tx: Transaction, node: Node, task: Task) -> bool:

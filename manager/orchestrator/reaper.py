@@ -40,7 +40,8 @@ class Reaper:
         item = event.object
         deleted = event.kind is EventKind.DELETE
         if isinstance(item, Task):
-            if not deleted and (not is_wanted(item) or tx.service(item.service_id) is None):
+            adds_to_history = event.kind is EventKind.CREATE and len(neighbours(tx, item)) > 1
+            if not deleted and (adds_to_history or not is_wanted(item) or tx.service(item.service_id) is None):
                 self._tasks.add(item.id)
         elif isinstance(item, Service) and deleted:
             self._tasks.extend(task.id for task in tx.tasks_of_service(item.id))
@@ -64,7 +65,7 @@ class Reaper:
         if task.desired_state is TaskState.REMOVE:
             if is_dead(task) or task.status.state < TaskState.ASSIGNED:
                 tx.delete(Task, task.id)
-        elif is_dead(task) and not is_wanted(task):
+        else:
             self._trim(tx, task)
 
     def _trim(self, tx: Transaction, task: Task) -> None:

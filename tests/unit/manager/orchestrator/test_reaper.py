@@ -47,6 +47,17 @@ def test_RPR_01_the_oldest_dead_go_first_and_what_has_not_ended_stays() -> None:
     assert cluster.task(stuck.id).desired_state is TaskState.SHUTDOWN
 
 
+def test_RPR_01_a_new_task_takes_the_place_of_the_oldest_dead_one_though_another_cannot_go_yet() -> None:
+    cluster = SmallCluster(nodes=2, history=2)
+    service = cluster.create(spec(1, restart=RestartPolicy(delay=0)))
+    fail_slot(cluster, service.id, 1)
+    cluster.obey()
+    node = cluster.node(cluster.running(service.id)[0].node_id)
+    cluster.put_node(replace(node, status=replace(node.status, state=NodeState.DOWN)))
+    cluster.settle()
+    assert [task.status.state for task in cluster.tasks(service.id)] == [TaskState.RUNNING, TaskState.ASSIGNED]
+
+
 def test_RPR_01_a_lower_limit_holds_for_what_is_there_already() -> None:
     cluster = SmallCluster(nodes=1)
     service = cluster.create(spec(1, restart=RestartPolicy(delay=0)))

@@ -1,5 +1,6 @@
 """A node's mutual-TLS credentials, which rotate while they are in use."""
 
+import hashlib
 import ssl
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,7 +9,15 @@ import grpc
 
 from core.errors import InvalidArgument
 from identity import tls
-from identity.certificates import Leaf, fingerprint, load_certificate, read_leaf, signed_by
+from identity.certificates import (
+    Leaf,
+    fingerprint,
+    issuing_root,
+    leads_to,
+    load_certificate,
+    load_certificates,
+    read_leaf,
+)
 from identity.channels import Option, secure_channel
 from identity.keys import load_key
 from identity.model import MANAGER_NAME, NodeIdentity, PemBundle
@@ -46,8 +55,15 @@ class Credentials:
 
     @property
     def issuer(self) -> str:
-        """SHA-256 (hex) of the root certificate's DER."""
-        return fingerprint(load_certificate(self._bundle.root))
+        """SHA-256 (hex) of the DER of the root that signed the certificate; empty if that is none we trust ourselves,
+        but vouched for by one."""
+        root = issuing_root(load_certificate(self._bundle.certificate), load_certificates(self._bundle.root))
+        return fingerprint(root) if root is not None else ""
+
+    @property
+    def trust_root(self) -> str:
+        """SHA-256 (hex) of the roots (PEM) that are trusted."""
+        return hashlib.sha256(self._bundle.root).hexdigest()
 
     @property
     def bundle(self) -> PemBundle:
@@ -67,6 +83,13 @@ class Credentials:
         self._bundle, self._leaf = bundle, leaf
         for notify in tuple(self._subscribers):
             notify()
+
+    def trust(self, root_pem: bytes) -> None:
+        """Trusts these roots and no others from now on; as `replace`.
+
+        Raises InvalidArgument, changing nothing, if none of them stands behind our own certificate.
+        """
+        self.replace(self._bundle.key, self._bundle.certificate, root_pem)
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Calls `callback` after each replacement; what is returned ends that."""
@@ -114,9 +137,9 @@ def _configuration(bundle: PemBundle, mutual: bool) -> grpc.ServerCertificateCon
 
 
 def _checked(bundle: PemBundle) -> Leaf:
-    certificate, root = load_certificate(bundle.certificate), load_certificate(bundle.root)
-    if load_key(bundle.key).public_key() != certificate.public_key():
+    chain, roots = load_certificates(bundle.certificate), load_certificates(bundle.root)
+    if load_key(bundle.key).public_key() != chain[0].public_key():
         raise InvalidArgument("the private key is not the certificate's")
-    if not signed_by(certificate, root):
+    if not leads_to(chain, roots):
         raise InvalidArgument("the certificate is not signed by the cluster's root")
     return read_leaf(bundle.certificate)

@@ -1,13 +1,19 @@
-"""A node's private key (ECDSA, P-256) and the request to certify it."""
+"""Private keys: a node's (ECDSA, P-256) with the request to certify it, and those that roots may have."""
+
+from typing import TypeAlias
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from core.errors import InvalidArgument
 
+SigningKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+_MIN_RSA = 2048
+_MAX_RSA = 8192
 MAX_CSR_SIZE = 8192
 """Bytes; an honest request has about 400."""
 
@@ -16,7 +22,7 @@ def new_key() -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+def key_pem(key: SigningKey) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
@@ -29,13 +35,30 @@ def new_key_and_csr() -> tuple[bytes, bytes]:
 
 def load_key(pem: bytes) -> ec.EllipticCurvePrivateKey:
     """Raises InvalidArgument unless `pem` is a private key on P-256."""
-    try:
-        key = load_pem_private_key(pem, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise InvalidArgument("the private key cannot be read") from None
+    key = _read(pem)
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
         raise InvalidArgument("the private key is not one on the curve P-256")
     return key
+
+
+def load_signing_key(pem: bytes) -> SigningKey:
+    """A root's key: ours are on P-256, one that a user brings may be another that all nodes can check.
+
+    Raises InvalidArgument.
+    """
+    key = _read(pem)
+    if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1 | ec.SECP384R1):
+        return key
+    if isinstance(key, rsa.RSAPrivateKey) and _MIN_RSA <= key.key_size <= _MAX_RSA:
+        return key
+    raise InvalidArgument("the root's private key must be ECDSA on P-256 or P-384, or RSA of 2048 to 8192 bits")
+
+
+def _read(pem: bytes) -> object:
+    try:
+        return load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise InvalidArgument("the private key cannot be read: give it in PEM, not encrypted") from None
 
 
 def requested_key(csr_pem: bytes) -> ec.EllipticCurvePublicKey:

@@ -22,11 +22,13 @@ class NodeIdentity:
 
 @dataclass(frozen=True, slots=True)
 class PemBundle:
-    """A node's private key, its certificate and the root it trusts."""
+    """What a node proves itself with, in PEM."""
 
     key: bytes = field(repr=False)
     certificate: bytes
+    """Its leaf; behind it, if its root was still to be trusted by all, that root as signed by the one before."""
     root: bytes
+    """The root it trusts; two while one succeeds the other."""
 
 
 def role_name(role: Role) -> str:

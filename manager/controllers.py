@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from core.ids import IdSource
 from manager.allocator import Allocator
+from manager.ca import RootRotator
 from manager.dispatcher import Orphans
 from manager.orchestrator import (
     ConstraintEnforcer,
@@ -22,6 +23,7 @@ def new_controllers(ids: IdSource, is_suspect: Callable[[str], bool]) -> Sequenc
     """`is_suspect` tells of a node's id whether the node's connection is broken just now."""
     return (
         Orphans(),
+        RootRotator(),
         ConstraintEnforcer(),
         ReplicatedOrchestrator(ids),
         GlobalOrchestrator(ids),

@@ -3,6 +3,7 @@
 from manager.ca.access import authorize
 from manager.ca.authority import Authority
 from manager.ca.cluster import new_cluster, rotate_tokens, with_removed_node
+from manager.ca.rotation import RootRotator, begin_rotation, signing
 from manager.ca.service import BootstrapService, NodeCAService, bootstrap_server
 from manager.ca.signing import MIN_LIFETIME, Issued, certificate_role, first_manager
 
@@ -12,11 +13,14 @@ __all__ = [
     "BootstrapService",
     "Issued",
     "NodeCAService",
+    "RootRotator",
     "authorize",
+    "begin_rotation",
     "bootstrap_server",
     "certificate_role",
     "first_manager",
     "new_cluster",
     "rotate_tokens",
+    "signing",
     "with_removed_node",
 ]

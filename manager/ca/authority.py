@@ -44,8 +44,10 @@ class Authority:
 
     @property
     def root(self) -> bytes:
-        """PEM; what joiners compare with their token."""
-        return self._credentials.bundle.root
+        """PEM; what joiners compare with their token. Raises Unavailable while this manager does not know it."""
+        if self._store.cluster is None:
+            raise Unavailable("this manager does not hold the cluster's state yet; try again")
+        return self._store.cluster.root_ca.cert
 
     async def join(self, request: pb.IssueCertificateRequest) -> pb.IssueCertificateResponse:
         """Admits a new node, through the leader if need be."""

@@ -7,6 +7,7 @@ from core.ids import IdSource
 from core.model import Cluster, ClusterSpec, Node, RootCA
 from identity.root import create_root
 from identity.tokens import new_token
+from identity.unlock import new_unlock_key
 
 _MARGIN = 7 * 24 * 3600 * SECOND
 """How long after its certificate's expiry a removed node is remembered, for clocks that differ."""
@@ -16,7 +17,16 @@ def new_cluster(now: int, ids: IdSource, spec: ClusterSpec | None = None) -> Clu
     """A cluster with a root certificate and join tokens of its own."""
     cert, key = create_root(now)
     root_ca = RootCA(cert=cert, key=key, worker_token=new_token(cert), manager_token=new_token(cert))
-    return Cluster(id=ids(), spec=spec or ClusterSpec(), root_ca=root_ca)
+    return with_unlock_key(Cluster(id=ids(), spec=spec or ClusterSpec(), root_ca=root_ca))
+
+
+def with_unlock_key(cluster: Cluster, *, rotate: bool = False) -> Cluster:
+    """`cluster` with an unlock key, a new one to `rotate`, if its spec locks managers; without one if it does not."""
+    if not cluster.spec.auto_lock:
+        return replace(cluster, unlock_key=b"")
+    if cluster.unlock_key and not rotate:
+        return cluster
+    return replace(cluster, unlock_key=new_unlock_key())
 
 
 def rotate_tokens(cluster: Cluster, *, worker: bool, manager: bool) -> Cluster:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from core.clock import SECOND
 from core.errors import InvalidArgument, NotFound, PermissionDenied, Unavailable
 from core.model import Availability, Cluster, Node, NodeSpec, Role
-from identity.certificates import fingerprint, load_certificate, read_leaf
+from identity.certificates import read_leaf, root_fingerprint
 from identity.model import NodeIdentity
 from identity.root import issue, root_digest
 from identity.tokens import parse_token, same_token
+from manager.ca.rotation import signing
 from manager.store import Transaction, View
 
 MIN_LIFETIME = 3600 * SECOND
@@ -26,7 +27,9 @@ class Issued:
     role: Role
     cluster_id: str
     certificate: bytes
+    """PEM: the leaf, and what its verifiers may need behind it."""
     root: bytes
+    """PEM: what to trust."""
 
 
 def first_manager(
@@ -111,16 +114,16 @@ def _certified(cluster: Cluster, node: Node, csr: bytes, now: int) -> tuple[Node
     certified = replace(
         node,
         certificate_expires_at=read_leaf(issued.certificate).expires_at,
-        certificate_issuer=fingerprint(load_certificate(issued.root)),
+        certificate_issuer=root_fingerprint(signing(cluster.root_ca).cert),
     )
     return certified, issued
 
 
 def _issue(cluster: Cluster, node: Node, csr: bytes, now: int, lifetime: int) -> Issued:
-    root = cluster.root_ca
+    root = signing(cluster.root_ca)
     identity = NodeIdentity(node.id, node.role, cluster.id)
     certificate = issue(root.cert, root.key, csr, identity, now, lifetime)
-    return Issued(node.id, node.role, cluster.id, certificate, root.cert)
+    return Issued(node.id, node.role, cluster.id, certificate + root.cross_signed, root.trusted)
 
 
 def _new_node(node_id: str, role: Role, availability: Availability) -> Node:

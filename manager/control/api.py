@@ -1,10 +1,40 @@
 """The cluster as its users see it, in the model's types: the one interface above consensus."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from core.model import Cluster, ClusterSpec, LogLine, LogOptions, Node, NodeSpec, Service, ServiceSpec, Task
+from core.model import (
+    Cluster,
+    ClusterSpec,
+    Config,
+    DependencyKind,
+    DependencySpec,
+    LogLine,
+    LogOptions,
+    Node,
+    NodeSpec,
+    Secret,
+    Service,
+    ServiceSpec,
+    Task,
+)
 from manager.control.counts import TaskCounts
+
+
+@dataclass(frozen=True, slots=True)
+class Rotations:
+    """What else an update of the cluster replaces: join tokens, the key that unlocks managers, the root."""
+
+    worker_token: bool = False
+    manager_token: bool = False
+    unlock_key: bool = False
+    root_cert: bytes = b""
+    """PEM, with `root_key`: the root to change to. Empty: a new one, if the spec's `force_rotate` has changed."""
+    root_key: bytes = field(default=b"", repr=False)
+
+
+NOTHING = Rotations()
 
 Filters = Mapping[str, Sequence[str]]
 """Docker's list filters: all keys must match, and within a key any value (of labels: all)."""
@@ -20,9 +50,7 @@ class LeaderApi(Protocol):
     if the object has changed since. Objects come back as stored, with every change that was acknowledged before.
     """
 
-    async def update_cluster(
-        self, version: int, spec: ClusterSpec, rotate_worker_token: bool, rotate_manager_token: bool
-    ) -> Cluster: ...
+    async def update_cluster(self, version: int, spec: ClusterSpec, rotations: Rotations = NOTHING) -> Cluster: ...
 
     async def list_nodes(self, filters: Filters) -> list[Node]:
         """With which managers the leader can reach."""
@@ -50,6 +78,25 @@ class LeaderApi(Protocol):
 
     async def remove_service(self, ref: str) -> None: ...
 
+    async def create_dependency(self, spec: DependencySpec, request_id: bytes) -> str:
+        """A secret or a config; its id. Any number of times with one `request_id` makes one."""
+        ...
+
+    async def update_dependency(self, item_id: str, version: int, spec: DependencySpec) -> None:
+        """Its labels: InvalidArgument for any other change. Empty data stands for what it has."""
+        ...
+
+    async def add_dependency_version(self, kind: DependencyKind, ref: str, data: bytes, request_id: bytes) -> str:
+        """Makes `data` the newest version, and updates to it every service that uses an older one; its id.
+
+        Any number of times with one `request_id`, or with the same data, makes one.
+        """
+        ...
+
+    async def remove_dependency(self, kind: DependencyKind, ref: str) -> None:
+        """With all its versions. InvalidArgument while a service uses one."""
+        ...
+
     def logs(
         self, service_refs: Sequence[str], task_refs: Sequence[str], options: LogOptions
     ) -> AsyncGenerator[LogLine, None]: ...
@@ -59,12 +106,28 @@ class ControlApi(LeaderApi, Protocol):
     """Everything. These any manager answers from its own memory, once that is not behind what was acknowledged."""
 
     async def get_cluster(self) -> Cluster:
-        """With the join tokens, without the root's key."""
+        """With the join tokens, without the root's key and the unlock key."""
+        ...
+
+    async def get_unlock_key(self) -> bytes:
+        """Empty where managers are not locked."""
         ...
 
     async def list_services(self, filters: Filters) -> list[tuple[Service, TaskCounts]]: ...
 
     async def get_service(self, ref: str) -> Service: ...
+
+    async def list_secrets(self, filters: Filters) -> list[Secret]:
+        """The newest version of each. Data is in no answer."""
+        ...
+
+    async def get_secret(self, ref: str) -> Secret: ...
+
+    async def list_configs(self, filters: Filters) -> list[Config]:
+        """The newest version of each."""
+        ...
+
+    async def get_config(self, ref: str) -> Config: ...
 
     async def list_tasks(self, filters: Filters) -> list[Task]: ...
 

@@ -12,22 +12,34 @@ from core.ids import ID_LENGTH, base36
 from core.model import (
     Cluster,
     ClusterSpec,
+    Config,
+    DependencyKind,
+    DependencySpec,
     LogLine,
     LogOptions,
     Node,
     NodeSpec,
+    Secret,
     Service,
     ServiceSpec,
     Task,
 )
 from manager.control import cluster as clusters
-from manager.control import nodes, services
-from manager.control.api import Filters
+from manager.control import dependencies, nodes, services
+from manager.control.api import NOTHING, Filters, Rotations
 from manager.control.counts import TaskCounts, count_tasks
-from manager.control.filters import filter_nodes, filter_services, filter_tasks
-from manager.control.lookup import find_node, find_service, find_task
+from manager.control.dependencies import without_data
+from manager.control.filters import filter_dependencies, filter_nodes, filter_services, filter_tasks
+from manager.control.lookup import find_config, find_node, find_secret, find_service, find_task
 from manager.control.names import name_for
-from manager.control.validation import validate_cluster_spec, validate_node_spec, validate_service_spec
+from manager.control.validation import (
+    validate_cluster_spec,
+    validate_data,
+    validate_dependency_spec,
+    validate_labels,
+    validate_node_spec,
+    validate_service_spec,
+)
 from manager.replicator import Replicator
 from manager.store import Store
 from raft import Member
@@ -61,18 +73,17 @@ class Control:
 
     async def get_cluster(self) -> Cluster:
         await self._read_barrier()
-        return clusters.without_key(clusters.read_cluster(self._store))
+        return clusters.without_keys(clusters.read_cluster(self._store))
 
-    async def update_cluster(
-        self, version: int, spec: ClusterSpec, rotate_worker_token: bool, rotate_manager_token: bool
-    ) -> Cluster:
+    async def get_unlock_key(self) -> bytes:
+        await self._read_barrier()
+        return clusters.read_cluster(self._store).unlock_key
+
+    async def update_cluster(self, version: int, spec: ClusterSpec, rotations: Rotations = NOTHING) -> Cluster:
         validate_cluster_spec(spec)
-        await self._replicator.update(
-            lambda tx: clusters.update_cluster(
-                tx, version, spec, worker=rotate_worker_token, manager=rotate_manager_token
-            )
-        )
-        return clusters.without_key(clusters.read_cluster(self._store))
+        now = self._clock.now()
+        await self._replicator.update(lambda tx: clusters.update_cluster(tx, version, spec, rotations, now))
+        return clusters.without_keys(clusters.read_cluster(self._store))
 
     async def list_nodes(self, filters: Filters) -> list[Node]:
         await self._read_barrier()
@@ -124,6 +135,45 @@ class Control:
 
     async def remove_service(self, ref: str) -> None:
         await self._replicator.update(lambda tx: services.remove_service(tx, ref))
+
+    async def create_dependency(self, spec: DependencySpec, request_id: bytes) -> str:
+        new_id = _id_for(request_id)
+        validate_dependency_spec(spec)
+        await self._replicator.update(lambda tx: dependencies.create(tx, new_id, spec))
+        return new_id
+
+    async def update_dependency(self, item_id: str, version: int, spec: DependencySpec) -> None:
+        validate_labels(spec)
+        await self._replicator.update(lambda tx: dependencies.update(tx, item_id, version, spec))
+
+    async def add_dependency_version(self, kind: DependencyKind, ref: str, data: bytes, request_id: bytes) -> str:
+        new_id = _id_for(request_id)
+        validate_data(kind, data)
+        services_left = True
+        while services_left:
+            version_id, services_left = await self._replicator.update(
+                lambda tx: dependencies.add_version(tx, kind, ref, data, new_id)
+            )
+        return version_id
+
+    async def remove_dependency(self, kind: DependencyKind, ref: str) -> None:
+        await self._replicator.update(lambda tx: dependencies.remove(tx, kind, ref))
+
+    async def list_secrets(self, filters: Filters) -> list[Secret]:
+        await self._read_barrier()
+        return [without_data(secret) for secret in filter_dependencies(self._store.secrets(), filters)]
+
+    async def get_secret(self, ref: str) -> Secret:
+        await self._read_barrier()
+        return without_data(find_secret(self._store, ref))
+
+    async def list_configs(self, filters: Filters) -> list[Config]:
+        await self._read_barrier()
+        return filter_dependencies(self._store.configs(), filters)
+
+    async def get_config(self, ref: str) -> Config:
+        await self._read_barrier()
+        return find_config(self._store, ref)
 
     async def list_tasks(self, filters: Filters) -> list[Task]:
         await self._read_barrier()

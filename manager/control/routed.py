@@ -8,9 +8,23 @@ from typing import TypeVar
 import grpc
 
 from core.errors import NoQuorum, NotLeader, PyswarmError, Unavailable, UnknownOutcome
-from core.model import Cluster, ClusterSpec, LogLine, LogOptions, Node, NodeSpec, Service, ServiceSpec, Task
+from core.model import (
+    Cluster,
+    ClusterSpec,
+    Config,
+    DependencyKind,
+    DependencySpec,
+    LogLine,
+    LogOptions,
+    Node,
+    NodeSpec,
+    Secret,
+    Service,
+    ServiceSpec,
+    Task,
+)
 from identity.credentials import Credentials
-from manager.control.api import ControlApi, Filters, LeaderApi
+from manager.control.api import NOTHING, ControlApi, Filters, LeaderApi, Rotations
 from manager.control.counts import TaskCounts
 from manager.control.remote import NotConnected, RemoteControl
 from raft import Consensus, Leadership
@@ -33,7 +47,7 @@ class RoutedControl:
     """A ControlApi. `local` answers reads of what the log holds, everything if this manager leads.
 
     A call that meets a change of leader is made again: a read whatever went wrong on the way, a write only if it
-    certainly was not made, the creation of a service always, as it has a request id.
+    certainly was not made, one that makes something always, as it has a request id.
     """
 
     def __init__(self, local: ControlApi, consensus: Consensus, credentials: Credentials) -> None:
@@ -59,12 +73,11 @@ class RoutedControl:
     async def get_cluster(self) -> Cluster:
         return await self._read_here(self._local.get_cluster)
 
-    async def update_cluster(
-        self, version: int, spec: ClusterSpec, rotate_worker_token: bool, rotate_manager_token: bool
-    ) -> Cluster:
-        return await self._write(
-            lambda control: control.update_cluster(version, spec, rotate_worker_token, rotate_manager_token)
-        )
+    async def get_unlock_key(self) -> bytes:
+        return await self._read_here(self._local.get_unlock_key)
+
+    async def update_cluster(self, version: int, spec: ClusterSpec, rotations: Rotations = NOTHING) -> Cluster:
+        return await self._write(lambda control: control.update_cluster(version, spec, rotations))
 
     async def list_nodes(self, filters: Filters) -> list[Node]:
         return await self._read(lambda control: control.list_nodes(filters))
@@ -79,9 +92,7 @@ class RoutedControl:
         await self._write(lambda control: control.remove_node(ref, force))
 
     async def create_service(self, spec: ServiceSpec, request_id: bytes) -> Service:
-        return await self._ask_leader(
-            lambda control: control.create_service(spec, request_id), (Unavailable, UnknownOutcome)
-        )
+        return await self._repeat(lambda control: control.create_service(spec, request_id))
 
     async def list_services(self, filters: Filters) -> list[tuple[Service, TaskCounts]]:
         return await self._read_here(lambda: self._local.list_services(filters))
@@ -97,6 +108,30 @@ class RoutedControl:
 
     async def remove_service(self, ref: str) -> None:
         await self._write(lambda control: control.remove_service(ref))
+
+    async def create_dependency(self, spec: DependencySpec, request_id: bytes) -> str:
+        return await self._repeat(lambda control: control.create_dependency(spec, request_id))
+
+    async def update_dependency(self, item_id: str, version: int, spec: DependencySpec) -> None:
+        await self._write(lambda control: control.update_dependency(item_id, version, spec))
+
+    async def add_dependency_version(self, kind: DependencyKind, ref: str, data: bytes, request_id: bytes) -> str:
+        return await self._repeat(lambda control: control.add_dependency_version(kind, ref, data, request_id))
+
+    async def remove_dependency(self, kind: DependencyKind, ref: str) -> None:
+        await self._write(lambda control: control.remove_dependency(kind, ref))
+
+    async def list_secrets(self, filters: Filters) -> list[Secret]:
+        return await self._read_here(lambda: self._local.list_secrets(filters))
+
+    async def get_secret(self, ref: str) -> Secret:
+        return await self._read_here(lambda: self._local.get_secret(ref))
+
+    async def list_configs(self, filters: Filters) -> list[Config]:
+        return await self._read_here(lambda: self._local.list_configs(filters))
+
+    async def get_config(self, ref: str) -> Config:
+        return await self._read_here(lambda: self._local.get_config(ref))
 
     async def list_tasks(self, filters: Filters) -> list[Task]:
         return await self._read_here(lambda: self._local.list_tasks(filters))
@@ -120,6 +155,10 @@ class RoutedControl:
 
     async def _write(self, call: Call[T]) -> T:
         return await self._ask_leader(call, (NotLeader, NoQuorum, NotConnected))
+
+    async def _repeat(self, call: Call[T]) -> T:
+        """A write with a request id."""
+        return await self._ask_leader(call, (Unavailable, UnknownOutcome))
 
     async def _ask_leader(self, call: Call[T], again_after: tuple[type[PyswarmError], ...]) -> T:
         async def ask() -> T:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from core.errors import Unavailable
+from core.errors import AlreadyExists, Unavailable
 from core.model import Availability, ClusterSpec
 from manager.control.api import ControlApi
 
@@ -15,9 +15,11 @@ __all__ = [
     "JoinRequest",
     "LocalNode",
     "LocalState",
+    "Locked",
     "ManagerPeer",
     "NodeApi",
     "NotInSwarm",
+    "NotLocked",
     "NotManager",
     "RestoreRequest",
 ]
@@ -94,6 +96,13 @@ class NodeApi(Protocol):
         """Raises NotInSwarm; Unavailable for a manager that is not forced, with what would be lost."""
         ...
 
+    async def unlock(self, key: str) -> None:
+        """Opens the keys of this locked manager, and goes on where it was.
+
+        Raises NotLocked on one that is not, NotManager where there is none, InvalidArgument for a wrong key.
+        """
+        ...
+
     async def backup(self, passphrase: str) -> Iterator[bytes]:
         """The cluster as of now, sealed; to be read off the loop, which raises InvalidArgument for a passphrase that is
         too short. Raises NotManager, and what a read raises.
@@ -123,6 +132,21 @@ class AlreadyInSwarm(Unavailable):
         super().__init__(
             'This node is already part of a swarm. Use "docker swarm leave" to leave this swarm and join another one.'
         )
+
+
+class Locked(Unavailable):
+    def __init__(self) -> None:
+        super().__init__(
+            'Swarm is encrypted and needs to be unlocked before it can be used. Please use "docker swarm unlock" to '
+            "unlock it."
+        )
+
+
+class NotLocked(AlreadyExists):
+    """Docker's status for it is the one of a conflict."""
+
+    def __init__(self) -> None:
+        super().__init__("swarm is not locked")
 
 
 class NotInSwarm(Unavailable):

@@ -8,10 +8,10 @@ from aiohttp import web
 from core.errors import InvalidArgument
 from manager.control.api import Filters
 from pyswarm.engineapi.ports import ControlApi, NodeApi
+from pyswarm.engineapi.wire.fields import UINT64_MAX
 
 MAX_BODY = 3 << 19
 """Bytes. The largest is a config of 1000 KiB in base64; a service's spec must fit into one entry of the log."""
-UINT64_MAX = 2**64 - 1
 
 NODE: web.AppKey[NodeApi] = web.AppKey("node")
 _FALSE = ("", "0", "no", "false", "none")

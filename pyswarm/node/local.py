@@ -17,6 +17,7 @@ from pyswarm.engineapi.ports import (
     LocalNode,
     LocalState,
     NotInSwarm,
+    NotLocked,
     NotManager,
     RestoreRequest,
 )
@@ -142,6 +143,10 @@ class LocalNodeApi:
 
     async def backup(self, passphrase: str) -> Iterator[bytes]:
         return await self._running_manager().backup(passphrase)
+
+    async def unlock(self, key: str) -> None:
+        self._running_manager()
+        raise NotLocked
 
     def _running_manager(self) -> Manager:
         if self.manager is not None:

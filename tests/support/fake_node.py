@@ -17,6 +17,7 @@ from pyswarm.engineapi.ports import (
     LocalNode,
     ManagerPeer,
     NotInSwarm,
+    NotLocked,
     NotManager,
     RestoreRequest,
 )
@@ -79,6 +80,12 @@ class FakeNode:
                 "Use `--force` to suppress this message."
             )
         self.cluster, self.local = None, LocalNode()
+
+    async def unlock(self, key: str) -> None:
+        self.asked.append(key)
+        if not self.local.is_manager:
+            raise NotManager(in_swarm=self.local.state == "active")
+        raise NotLocked
 
     def status(self) -> LocalNode:
         if self.cluster is None:

@@ -8,20 +8,20 @@ from pyswarm.engineapi.errors import ask
 from pyswarm.engineapi.ports import ControlApi
 from pyswarm.engineapi.request import control, filters, flag, read_body, version
 from pyswarm.engineapi.wire.node import read_node_spec, show_node
-from pyswarm.engineapi.wire.tls import TrustRoot, trust_root
+from pyswarm.engineapi.wire.tls import Roots, roots_of
 
 
 async def list_nodes(request: web.Request) -> web.Response:
     cluster = control(request)
-    root = await _root(cluster)
+    roots = await _roots(cluster)
     nodes = await ask(cluster.list_nodes(filters(request)))
-    return await answer_list(nodes, lambda node: show_node(node, root))
+    return await answer_list(nodes, lambda node: show_node(node, roots))
 
 
 async def inspect(request: web.Request) -> web.Response:
     cluster = control(request)
     node = await ask(cluster.get_node(request.match_info["ref"]))
-    return answer(show_node(node, await _root(cluster)))
+    return answer(show_node(node, await _roots(cluster)))
 
 
 async def update(request: web.Request) -> web.Response:
@@ -37,8 +37,8 @@ async def remove(request: web.Request) -> web.Response:
     return done()
 
 
-async def _root(cluster: ControlApi) -> TrustRoot:
-    return trust_root((await ask(cluster.get_cluster())).root_ca.cert)
+async def _roots(cluster: ControlApi) -> Roots:
+    return roots_of((await ask(cluster.get_cluster())).root_ca)
 
 
 ROUTES = [

@@ -1,12 +1,15 @@
-"""The cluster: init, join, leave; its settings and its join tokens."""
+"""The cluster: init, join, leave; its settings, its join tokens and its unlock key."""
+
+from dataclasses import replace
 
 from aiohttp import web
 
-from core.errors import InvalidArgument
+from identity.unlock import unlock_key_text
 from pyswarm.engineapi.answer import answer, done
-from pyswarm.engineapi.errors import ApiError, ask
+from pyswarm.engineapi.errors import ask
 from pyswarm.engineapi.request import NODE, control, flag, read_body, version
-from pyswarm.engineapi.wire.cluster import read_cluster_spec, show_swarm
+from pyswarm.engineapi.wire.cluster import read_update, show_swarm
+from pyswarm.engineapi.wire.fields import Fields
 from pyswarm.engineapi.wire.membership import read_init, read_join
 
 
@@ -30,28 +33,29 @@ async def inspect(request: web.Request) -> web.Response:
 
 async def update(request: web.Request) -> web.Response:
     cluster = control(request)
-    if flag(request, "rotateManagerUnlockKey"):
-        raise InvalidArgument("rotateManagerUnlockKey is not supported by pyswarm yet: it can not lock managers")
     base = (await ask(cluster.get_cluster())).spec
-    await ask(
-        cluster.update_cluster(
-            version(request, "swarm"),
-            read_cluster_spec(await read_body(request), base),
-            flag(request, "rotateWorkerToken"),
-            flag(request, "rotateManagerToken"),
-        )
+    spec, rotations = read_update(await read_body(request), base)
+    rotations = replace(
+        rotations,
+        worker_token=flag(request, "rotateWorkerToken"),
+        manager_token=flag(request, "rotateManagerToken"),
+        unlock_key=flag(request, "rotateManagerUnlockKey"),
     )
+    await ask(cluster.update_cluster(version(request, "swarm"), spec, rotations))
     return done()
 
 
 async def unlock_key(request: web.Request) -> web.Response:
-    """Empty, which is Docker's answer where managers are not locked."""
-    control(request)
-    return answer({"UnlockKey": ""})
+    """The only answer that says it; empty where managers are not locked."""
+    return answer({"UnlockKey": unlock_key_text(await ask(control(request).get_unlock_key()))})
 
 
 async def unlock(request: web.Request) -> web.Response:
-    raise ApiError(409, "swarm is not locked")
+    fields = Fields(await read_body(request))
+    key = fields.text("UnlockKey")
+    fields.finish()
+    await request.app[NODE].unlock(key)
+    return done()
 
 
 ROUTES = [

@@ -14,6 +14,7 @@ E = TypeVar("E", bound=IntEnum)
 
 INT64_MAX = 2**63 - 1
 INT32_MAX = 2**31 - 1
+UINT64_MAX = 2**64 - 1
 
 
 class Fields:

@@ -1,7 +1,10 @@
 """What `swarm init` and `swarm join` ask of a node."""
 
+from dataclasses import replace
+
 from core.errors import InvalidArgument
 from core.model import Availability, ClusterSpec
+from manager.control.api import Rotations
 from pyswarm.engineapi.ports import InitRequest, JoinRequest
 from pyswarm.engineapi.wire.cluster import read_cluster_fields
 from pyswarm.engineapi.wire.fields import Fields
@@ -18,11 +21,14 @@ def read_init(body: object) -> InitRequest:
         raise InvalidArgument("SubnetSize is not supported by pyswarm yet: it has no overlay networks")
     if fields.integer("DataPathPort") not in _DATA_PATH_PORTS:
         raise InvalidArgument("DataPathPort is not supported by pyswarm yet: it has no overlay networks")
+    wanted, root = read_cluster_fields(spec, ClusterSpec()) if spec else (ClusterSpec(), Rotations())
+    if root != Rotations():
+        raise InvalidArgument("a cluster begins with a root of its own: change to yours with `swarm ca --rotate`")
     request = InitRequest(
         listen_addr=fields.text("ListenAddr"),
         advertise_addr=fields.text("AdvertiseAddr"),
         availability=fields.choice("Availability", AVAILABILITIES, Availability.ACTIVE),
-        spec=read_cluster_fields(spec, ClusterSpec()) if spec else ClusterSpec(),
+        spec=replace(wanted, auto_lock=fields.flag("AutoLockManagers") or wanted.auto_lock),
         force_new_cluster=fields.flag("ForceNewCluster"),
     )
     fields.finish()

@@ -7,7 +7,7 @@ from pyswarm.engineapi.wire.json_types import Json, given, ordered, show_meta, s
 from pyswarm.engineapi.wire.names import AVAILABILITIES, ROLES, word
 from pyswarm.engineapi.wire.placement import show_platform
 from pyswarm.engineapi.wire.resources import show_resources
-from pyswarm.engineapi.wire.tls import TrustRoot
+from pyswarm.engineapi.wire.tls import Roots, show_node_tls
 
 
 def read_node_spec(body: object) -> NodeSpec:
@@ -37,13 +37,15 @@ def show_node_spec(spec: NodeSpec) -> Json:
     }
 
 
-def show_node(node: Node, root: TrustRoot) -> Json:
-    """`root` is the cluster's; it is shown if it signed the node's certificate."""
-    tls_info = root.info if node.certificate_issuer == root.issuer else {}
+def show_node(node: Node, roots: Roots) -> Json:
+    """`roots` are the cluster's."""
     return {
         **show_meta(node.id, node.meta),
         "Spec": show_node_spec(node.spec),
-        "Description": {**_show_description(node.description or NodeDescription()), "TLSInfo": tls_info},
+        "Description": {
+            **_show_description(node.description or NodeDescription()),
+            "TLSInfo": show_node_tls(node, roots),
+        },
         "Status": {"State": word(node.status.state), **some(Message=_message(node), Addr=node.status.addr)},
         **given(ManagerStatus=node.manager and _show_manager(node.manager)),
     }

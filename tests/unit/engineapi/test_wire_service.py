@@ -21,7 +21,7 @@ from core.model import (
     UpdateStatus,
 )
 from manager.control import TaskCounts
-from pyswarm.engineapi.wire.cluster import read_cluster_spec
+from pyswarm.engineapi.wire.cluster import read_update
 from pyswarm.engineapi.wire.membership import read_init, read_join
 from pyswarm.engineapi.wire.node import read_node_spec
 from pyswarm.engineapi.wire.service import read_service_spec, show_service, show_service_spec
@@ -88,7 +88,7 @@ def accept_or_refuse(read, body):
 
 
 @pytest.mark.parametrize(
-    "read", [read_node_spec, lambda body: read_cluster_spec(body, ClusterSpec()), read_init, read_join]
+    "read", [read_node_spec, lambda body: read_update(body, ClusterSpec()), read_init, read_join]
 )
 @given(data=st.data())
 def test_any_body_is_understood_or_refused(read, data):

@@ -25,6 +25,7 @@ from identity.access import AccessInterceptor
 from identity.channels import SERVER_OPTIONS
 from identity.credentials import Credentials
 from manager.control import ControlServicer, RoutedControl, TaskCounts, routed
+from manager.control.api import Rotations
 from proto.control_pb2_grpc import add_ControlServicer_to_server
 from raft import Leadership
 from tests.support.control_world import ControlWorld, make_spec
@@ -165,7 +166,7 @@ async def test_nodes_and_the_cluster_over_the_wire(cluster: Cluster, world: Cont
         await control.remove_node("w", force=False)
     await control.remove_node("w", force=True)
     settings = await world.control.get_cluster()
-    rotated = await control.update_cluster(settings.meta.version, settings.spec, True, False)
+    rotated = await control.update_cluster(settings.meta.version, settings.spec, Rotations(worker_token=True))
     assert rotated.root_ca.worker_token != settings.root_ca.worker_token
 
 

@@ -23,6 +23,8 @@ class Rollout:
         self.version = version
         self.dirty: dict[Slot, None] = {}
         """Its task is to be replaced."""
+        self._idle: dict[Slot, None] = {}
+        """Those of them in which nothing runs."""
         self.moving = set(moving)
         """Its new task does not run yet."""
         self.doubled: set[Slot] = set()
@@ -52,6 +54,10 @@ class Rollout:
             return len(self.dirty)
         return max(0, config.parallelism - len(self.moving) - len(self.resting))
 
+    def next_dirty(self) -> Slot:
+        """Where nothing runs first: a change in the middle of an update lets no more slots stand still than may."""
+        return next(iter(self._idle or self.dirty))
+
     def failure(self, config: UpdateConfig) -> str | None:
         """The task that failed last, if more slots of the update have failed than may."""
         if len(self._failed) <= config.max_failure_ratio * len(self._slots):
@@ -76,6 +82,8 @@ class Rollout:
             self._slots.add(slot)
             if not self._put_off(slot, _retry_time(tx, service, tasks, now), now, self.resting):
                 self.dirty[slot] = None
+                if not any(task.status.state is TaskState.RUNNING for task in live):
+                    self._idle[slot] = None
             return
         moved = was_moving or (replaced and any(task.spec_version == self.version for task in fresh))
         running = next((task for task in fresh if task.status.state is TaskState.RUNNING), None)
@@ -132,6 +140,7 @@ class Rollout:
 
     def _leave(self, slot: Slot) -> None:
         self.dirty.pop(slot, None)
+        self._idle.pop(slot, None)
         self.waiting.pop(slot, None)
         self.alarms.clear(slot)
         for place in (self.moving, self.doubled, self.resting, self.watched):

@@ -120,7 +120,7 @@ class UpdateSupervisor:
             if tx.mark >= limit:
                 self._touched.add(service.id)
                 return
-            slot = next(iter(rollout.dirty))
+            slot = rollout.next_dirty()
             self._replace(tx, service, tx.tasks_of_slot(service.id, slot), config, now)
             rollout.begin(slot)
 

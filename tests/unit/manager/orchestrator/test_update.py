@@ -250,6 +250,19 @@ def test_a_change_in_the_middle_of_an_update_lets_no_more_slots_move(cluster: Sm
     assert images(cluster, service.id) == ["other"] * 4
 
 
+@pytest.mark.parametrize("led_by", ["the same leader", "a new leader"])
+def test_a_change_in_the_middle_of_an_update_begins_where_nothing_runs(cluster: SmallCluster, led_by: str) -> None:
+    service = deploy(cluster, spec(3))
+    cluster.update(service.id, rolling(UpdateConfig(), replicas=3))
+    while sum(task.status.state is TaskState.RUNNING for task in cluster.live(service.id) if task.slot == 1) == 0:
+        cluster.obey_once()
+    assert images(cluster, service.id) == ["other", "other", "busybox"]
+    if led_by == "a new leader":
+        cluster.change_leader()
+    cluster.update(service.id, rolling(UpdateConfig(), replicas=3, image="third"))
+    assert images(cluster, service.id) == ["other", "third", "busybox"]
+
+
 def test_a_new_leader_goes_on_with_an_update(cluster: SmallCluster) -> None:
     service = deploy(cluster, spec(4))
     cluster.update(service.id, rolling(UpdateConfig()))

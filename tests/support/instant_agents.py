@@ -6,7 +6,12 @@ from dataclasses import replace
 from core.model import ContainerStatus, Task, TaskState, TaskStatus
 from manager.store import Event, Transaction
 
-_MESSAGES = {TaskState.READY: "ready", TaskState.RUNNING: "started", TaskState.SHUTDOWN: "shutdown"}
+_MESSAGES = {
+    TaskState.READY: "ready",
+    TaskState.RUNNING: "started",
+    TaskState.COMPLETE: "finished",
+    TaskState.SHUTDOWN: "shutdown",
+}
 
 
 class InstantAgents:

@@ -24,7 +24,7 @@ def validate_service_spec(spec: ServiceSpec) -> None:
             raise InvalidArgument(f"{number} {what} are more than the {MAX_REPLICAS} that a service may have")
     check_count("the number of tasks at once", spec.max_concurrent)
     if spec.mode.is_job and (spec.update is not None or spec.rollback is not None):
-        raise InvalidArgument("a job has no update or rollback config: each update runs it again as a whole")
+        raise InvalidArgument("update and rollback configuration is not supported for jobs: an update runs them again")
     validate_task_spec(spec.task)
     for name, config in (("update", spec.update), ("rollback", spec.rollback)):
         if config is not None:

@@ -10,37 +10,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pyswarm.cli.json_types import Json
+from pyswarm.cli.service.report import ENDED, MOST_BARS, RANK, STATE_WIDTH, STATES, Line, Report, one_line
 from pyswarm.cli.words import natural, seconds_of, short_id
 
-STATES = ("new", "allocated", "pending", "assigned", "accepted", "preparing", "ready", "starting", "running")
-_ENDED = ("complete", "shutdown", "failed", "rejected")
-_RANK = {state: rank for rank, state in enumerate((*STATES, *_ENDED), 1)}
-_STATE_WIDTH = max(map(len, STATES))
-_MOST_BARS = 20
-_ERROR_WIDTH = 75
 _DEFAULT_MONITOR = 5.0
 _SECOND = 1e9
 _OVERALL = "overall progress"
 _MOVING = ("updating", "rollback_started")
 _PAUSED = {"paused": "service update paused", "rollback_paused": "service rollback paused"}
-
-
-@dataclass(frozen=True)
-class Line:
-    """`label: text`; one of a task on its way has how many of all STATES it is through."""
-
-    label: str
-    text: str
-    progress: int | None = None
-
-
-@dataclass(frozen=True)
-class Report:
-    """Lines to be drawn over those of the same labels, and whether there is more to wait for."""
-
-    lines: Sequence[Line] = ()
-    done: bool = False
-    error: str = ""
 
 
 @dataclass
@@ -99,7 +76,7 @@ def _places(service: Json, tasks: Sequence[Json], nodes: Sequence[Json]) -> list
     lost = {node["ID"] for node in nodes if node["Status"]["State"] == "down"}
     by_place: dict[str, list[Json]] = {}
     for task in tasks:
-        if task.get("NodeID") not in lost and {task["DesiredState"], task["Status"]["State"]} <= _RANK.keys():
+        if task.get("NodeID") not in lost and {task["DesiredState"], task["Status"]["State"]} <= RANK.keys():
             by_place.setdefault(str(task.get("NodeID", "") if is_global else task.get("Slot", 0)), []).append(task)
     wanted = len(by_place) if is_global else _replicas(service)
     places = []
@@ -111,12 +88,12 @@ def _places(service: Json, tasks: Sequence[Json], nodes: Sequence[Json]) -> list
 
 def _place(label: str, tasks: Sequence[Json]) -> _Place:
     """Of several tasks the one of the lowest desired state counts, then of the lowest state: the others make way."""
-    current = min(tasks, key=lambda task: (_RANK[task["DesiredState"]], _RANK[task["Status"]["State"]]))
+    current = min(tasks, key=lambda task: (RANK[task["DesiredState"]], RANK[task["Status"]["State"]]))
     state = current["Status"]["State"]
-    is_live = current["DesiredState"] not in _ENDED
+    is_live = current["DesiredState"] not in ENDED
     newest_first = sorted(tasks, key=lambda task: -seconds_of(task["CreatedAt"]))
     errors = [current["Status"].get("Err", "")]
-    errors += [task["Status"].get("Err", "") for task in newest_first if task["Status"]["State"] in _ENDED]
+    errors += [task["Status"].get("Err", "") for task in newest_first if task["Status"]["State"] in ENDED]
     running = is_live and state == "running"
     return _Place(label, state, running, "" if running else next(filter(None, errors), ""))
 
@@ -137,16 +114,11 @@ def _monitor(service: Json) -> float:
 def _lines(places: Sequence[_Place], running: int, wanted: int, is_rollback: bool) -> list[Line]:
     count = f"{running} out of {wanted} tasks"
     lines = [Line(_OVERALL, f"rolling back update: {count}" if is_rollback else count)]
-    if wanted > _MOST_BARS:
+    if wanted > MOST_BARS:
         return lines
     for place in places[:wanted]:
         if place.error:
-            lines.append(Line(place.label, _one_line(place.error)))
+            lines.append(Line(place.label, one_line(place.error)))
         elif place.state in STATES:
-            lines.append(Line(place.label, place.state.ljust(_STATE_WIDTH), STATES.index(place.state) + 1))
+            lines.append(Line(place.label, place.state.ljust(STATE_WIDTH), RANK[place.state]))
     return lines
-
-
-def _one_line(error: str) -> str:
-    text = " ".join(error.split())
-    return text if len(text) <= _ERROR_WIDTH else text[: _ERROR_WIDTH - 1] + "…"

@@ -79,15 +79,30 @@ def service_id(reference: str, by_id: Sequence[Json], by_name: Sequence[Json]) -
 
 
 def _row(found: Json) -> Row:
-    status = found.get("ServiceStatus") or {}
+    mode, replicas = mode_and_replicas(found)
     return Row(
         ID=short_id(found["ID"]),
         Name=found["Spec"]["Name"],
-        Mode="global" if "Global" in found["Spec"]["Mode"] else "replicated",
-        Replicas=f"{status.get('RunningTasks', 0)}/{status.get('DesiredTasks', 0)}",
+        Mode=mode,
+        Replicas=replicas,
         Image=familiar(found["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]),
         Ports=", ".join(port_ranges((found.get("Endpoint") or {}).get("Ports") or [])),
     )
+
+
+def mode_and_replicas(found: Json) -> tuple[str, str]:
+    """As in `replicated`, `2/3 (max 1 per node)`, or `global job`, `1/2 (4/6 completed)`."""
+    mode, status = found["Spec"]["Mode"], found.get("ServiceStatus") or {}
+    running, desired, completed = (status.get(f"{key}Tasks", 0) for key in ("Running", "Desired", "Completed"))
+    count = f"{running}/{desired}"
+    if "ReplicatedJob" in mode:
+        return "replicated job", f"{count} ({completed}/{mode['ReplicatedJob']['TotalCompletions']} completed)"
+    if "GlobalJob" in mode:
+        return "global job", f"{count} ({completed}/{desired + completed} completed)"
+    if "Global" in mode:
+        return "global", count
+    most = (found["Spec"]["TaskTemplate"].get("Placement") or {}).get("MaxReplicas")
+    return "replicated", f"{count} (max {most} per node)" if most else count
 
 
 def port_ranges(ports: Sequence[Json]) -> Iterator[str]:

@@ -16,11 +16,7 @@ def pretty_service(service: Json, now: float) -> Iterator[str]:
     if spec.get("Labels"):
         yield "Labels:"
         yield from (f" {key}={value}" for key, value in sorted(spec["Labels"].items()))
-    if "Global" in spec["Mode"]:
-        yield "Service Mode:\tGlobal"
-    else:
-        yield "Service Mode:\tReplicated"
-        yield f" Replicas:\t{(spec['Mode']['Replicated'] or {}).get('Replicas', 1)}"
+    yield from _mode(spec["Mode"])
     yield from _update_status(service.get("UpdateStatus"), now)
     yield "Placement:"
     if constraints := (spec["TaskTemplate"].get("Placement") or {}).get("Constraints"):
@@ -40,6 +36,17 @@ def pretty_service(service: Json, now: float) -> Iterator[str]:
             end = " " if port is ports[-1] else ""
             yield f"  PublishMode = {port.get('PublishMode', 'ingress')}{end}"
     yield ""
+
+
+def _mode(mode: Json) -> Iterator[str]:
+    """Docker's command says nothing of jobs."""
+    (name,) = mode
+    yield f"Service Mode:\t{name}"
+    if name == "Replicated":
+        yield f" Replicas:\t{(mode[name] or {}).get('Replicas', 1)}"
+    elif name == "ReplicatedJob":
+        yield f" Completions:\t{mode[name]['TotalCompletions']}"
+        yield f" At once:\t{mode[name]['MaxConcurrent']}"
 
 
 def _update_status(update: Json, now: float) -> Iterator[str]:

@@ -10,7 +10,10 @@ import click
 
 from pyswarm.cli.client import Client, path_to
 from pyswarm.cli.errors import UNAVAILABLE, ApiError
-from pyswarm.cli.service.convergence import STATES, Convergence, Line, Report
+from pyswarm.cli.json_types import Json
+from pyswarm.cli.service.convergence import Convergence
+from pyswarm.cli.service.job import JobProgress
+from pyswarm.cli.service.report import Line, Report
 
 _POLL_SECONDS = 0.2
 _LEADERLESS_SECONDS = 30.0
@@ -38,7 +41,7 @@ class PlainLines:
     def text_of(self, lines: Sequence[Line]) -> str:
         changed = [line for line in lines if line.progress is None and self._last.get(line.label) != line.text]
         self._last.update({line.label: line.text for line in lines})
-        return "".join(f"{line.label}: {line.text}\n" for line in changed)
+        return "".join(f"{_text(line)}\n" for line in changed)
 
 
 class Bars:
@@ -57,24 +60,40 @@ class Bars:
         return rewind + _CLEAR_DOWN + "".join(f"{text}\n" for text in drawn.values())
 
     def _draw(self, line: Line) -> str:
-        text = f"{line.label}: {line.text}"
+        text = _text(line)
         if line.progress is not None:
-            filled = _BAR * line.progress // len(STATES)
+            filled = _BAR * line.progress // line.total if line.total else _BAR
             bar = f"[{'=' * filled}>{' ' * (_BAR - filled)}]"
             text = f"{text} {bar}" if len(text) + len(bar) < self._width else text
         return text[: self._width - 1]
 
 
-def wait_until_converged(client: Client, reference: str, quiet: bool = False) -> None:
-    """Returns when every task of the current spec runs and is stable. An interrupt ends the waiting alone.
+def _text(line: Line) -> str:
+    return f"{line.label}: {line.text}" if line.label else line.text
 
-    Raises click.ClickException if the update is paused.
+
+class Wait(Protocol):
+    """A Convergence, or a JobProgress."""
+
+    @property
+    def converged(self) -> bool: ...
+
+    def look(self, service: Json, tasks: Sequence[Json], nodes: Sequence[Json], now: float) -> Report: ...
+
+
+def wait_until_converged(client: Client, reference: str, quiet: bool = False) -> None:
+    """Returns when every task of the current spec runs and is stable, or when a job is done. An interrupt ends the
+    waiting alone.
+
+    Raises click.ClickException if the update is paused, or the job has failed.
     """
     display = _display(quiet)
-    convergence = Convergence(reference)
+    wait: Wait | None = None
     try:
         while True:
-            report = _look(client, reference, convergence)
+            service, tasks, nodes = _ask(client, reference)
+            wait = wait or (JobProgress() if "JobStatus" in service else Convergence(reference))
+            report = wait.look(service, tasks, nodes, time.monotonic())
             click.echo(display.text_of(report.lines), nl=False)
             if report.error:
                 raise click.ClickException(report.error)
@@ -82,28 +101,24 @@ def wait_until_converged(client: Client, reference: str, quiet: bool = False) ->
                 return
             time.sleep(_POLL_SECONDS)
     except KeyboardInterrupt:
-        if not (quiet or convergence.converged):
+        if not (quiet or (wait is not None and wait.converged)):
             click.echo("Operation continuing in background.")
             click.echo(f"Use `pyswarm service ps {reference}` to check progress.")
 
 
-def _look(client: Client, reference: str, convergence: Convergence) -> Report:
-    """Looks again if there is no leader to answer: the cluster chooses one while the user waits."""
+def _ask(client: Client, reference: str) -> tuple[Json, Sequence[Json], Sequence[Json]]:
+    """The service, its tasks of the current spec, and the nodes. Asks again if there is no leader to answer: the
+    cluster chooses one while the user waits."""
     patience = time.monotonic() + _LEADERLESS_SECONDS
     while True:
         try:
-            return _look_once(client, reference, convergence)
+            service = client.get(path_to("/services", reference), {"insertDefaults": False})
+            filters = {"service": {service["ID"]: True}, "_up-to-date": {"true": True}}
+            return service, client.get("/tasks", {"filters": filters}), client.get("/nodes")
         except ApiError as error:
             if error.status != UNAVAILABLE or time.monotonic() > patience:
                 raise
         time.sleep(_POLL_SECONDS)
-
-
-def _look_once(client: Client, reference: str, convergence: Convergence) -> Report:
-    service = client.get(path_to("/services", reference), {"insertDefaults": False})
-    filters = {"service": {service["ID"]: True}, "_up-to-date": {"true": True}}
-    tasks = client.get("/tasks", {"filters": filters})
-    return convergence.look(service, tasks, client.get("/nodes"), time.monotonic())
 
 
 def _display(quiet: bool) -> Display:

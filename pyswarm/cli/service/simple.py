@@ -42,9 +42,13 @@ def _scale(client: Client, name: str, count: str) -> None:
         raise click.ClickException(f"{name}: invalid replicas value {count}: write it like {name}=3")
     try:
         current = client.get(path_to("/services", name), {"insertDefaults": False})
-        if "Replicated" not in current["Spec"]["Mode"]:
+        mode = current["Spec"]["Mode"]
+        if "Replicated" in mode:
+            mode["Replicated"] = {"Replicas": int(count)}
+        elif "ReplicatedJob" in mode:
+            mode["ReplicatedJob"]["TotalCompletions"] = int(count)
+        else:
             raise click.ClickException(f"{name}: scale can only be used with replicated or replicated-job mode")
-        current["Spec"]["Mode"]["Replicated"] = {"Replicas": int(count)}
         send_update(client, current)
     except ApiError as error:
         raise click.ClickException(f"{name}: {error.message}") from None

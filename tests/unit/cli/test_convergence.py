@@ -3,8 +3,9 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyswarm.cli.service.convergence import STATES, Convergence, Line, Report
+from pyswarm.cli.service.convergence import Convergence
 from pyswarm.cli.service.progress import Bars, PlainLines
+from pyswarm.cli.service.report import STATES, Line, Report
 
 NODES = [{"ID": "n1", "Status": {"State": "ready"}}, {"ID": "n2", "Status": {"State": "ready"}}]
 DOWN = [NODES[0], {"ID": "n2", "Status": {"State": "down"}}]

@@ -140,15 +140,14 @@ def service_specs() -> st.SearchStrategy[ServiceSpec]:
         "endpoint": st.none()
         | st.builds(EndpointSpec, mode=st.sampled_from(EndpointMode), ports=st.lists(PORTS, max_size=2).map(tuple)),
     }
-    count = st.none() | NANOSECONDS
     return st.one_of(
         st.builds(ServiceSpec, mode=st.just(ServiceMode.REPLICATED), replicas=NANOSECONDS, **shared),
         st.builds(ServiceSpec, mode=st.sampled_from([ServiceMode.GLOBAL, ServiceMode.GLOBAL_JOB]), **shared),
         st.builds(
             ServiceSpec,
             mode=st.just(ServiceMode.REPLICATED_JOB),
-            total_completions=count,
-            max_concurrent=count,
+            total_completions=NANOSECONDS,
+            max_concurrent=NANOSECONDS,
             **shared,
         ),
     )

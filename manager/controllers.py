@@ -15,6 +15,7 @@ from manager.orchestrator import (
     ReplicatedOrchestrator,
     Starter,
     UpdateSupervisor,
+    VersionReaper,
 )
 from manager.scheduler import Scheduler
 
@@ -33,4 +34,5 @@ def new_controllers(ids: IdSource, is_suspect: Callable[[str], bool]) -> Sequenc
         Allocator(),
         Scheduler(is_suspect),
         Reaper(),
+        VersionReaper(),
     )

@@ -22,7 +22,7 @@ from core.model import (
 )
 from core.model.dependencies import R, key_of, kind_of, noun_of, referring_to, with_data, with_labels
 from manager.control.lookup import find_dependency
-from manager.control.references import dependency, dependency_by_name, users_of, versions_of
+from manager.control.references import dependency_by_name, users_of, versions_of
 from manager.control.services import with_spec
 from manager.store import Transaction
 
@@ -37,7 +37,7 @@ def without_data(secret: Secret) -> Secret:
 
 def create(tx: Transaction, new_id: str, spec: DependencySpec) -> None:
     """Nothing if it is there already: this is the same request once more. Raises AlreadyExists for a name in use."""
-    noun, existing = noun_of(kind_of(spec)), dependency(tx, (kind_of(spec), new_id))
+    noun, existing = noun_of(kind_of(spec)), tx.dependency((kind_of(spec), new_id))
     if existing is not None:
         if existing.spec.name != spec.name:
             raise InvalidArgument(f"this request id was used before, to create {noun} {existing.spec.name}")
@@ -50,7 +50,7 @@ def create(tx: Transaction, new_id: str, spec: DependencySpec) -> None:
 
 def update(tx: Transaction, item_id: str, version: int, spec: DependencySpec) -> None:
     """Raises NotFound, OutOfSequence, and InvalidArgument for any change but of labels."""
-    item = dependency(tx, (kind_of(spec), item_id))
+    item = tx.dependency((kind_of(spec), item_id))
     if item is None:
         raise NotFound(f"{noun_of(kind_of(spec))} {item_id} not found")
     if item.meta.version != version:

@@ -8,11 +8,6 @@ from core.model.dependencies import key_of, name_of, noun_of, references_of
 from manager.store import View
 
 
-def dependency(view: View, key: DependencyKey) -> Dependency | None:
-    kind, dependency_id = key
-    return view.secret(dependency_id) if kind is Secret else view.config(dependency_id)
-
-
 def dependency_by_name(view: View, kind: DependencyKind, name: str) -> Dependency | None:
     """The newest version."""
     return view.secret_by_name(name) if kind is Secret else view.config_by_name(name)
@@ -54,7 +49,7 @@ def _missing(view: View, spec: ServiceSpec, kind: DependencyKind) -> Sequence[st
     missing = []
     for reference in references_of(spec.task.container):
         key = key_of(reference)
-        found = dependency(view, key)
+        found = view.dependency(key)
         if key[0] is kind and (found is None or found.spec.name != name_of(reference)):
             missing.append(name_of(reference))
     return missing

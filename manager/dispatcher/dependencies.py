@@ -46,7 +46,7 @@ class NodeDependencies:
         added = sorted(needed - self._held, key=_order)
         removed = sorted(self._held - needed, key=_order)
         self._held = needed
-        return [item for key in added if (item := _find(view, key)) is not None], removed
+        return [item for key in added if (item := view.dependency(key)) is not None], removed
 
 
 def with_dependencies(
@@ -70,11 +70,6 @@ def with_dependencies(
 
 def _part_of(message: pb.Assignments) -> pb.Assignments:
     return pb.Assignments(kind=message.kind, applies_to=message.applies_to, results_in=message.results_in, more=True)
-
-
-def _find(view: View, key: DependencyKey) -> Dependency | None:
-    kind, item_id = key
-    return view.secret(item_id) if kind is Secret else view.config(item_id)
 
 
 def _order(key: DependencyKey) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from manager.orchestrator.reaper import Reaper
 from manager.orchestrator.replicated import ReplicatedOrchestrator
 from manager.orchestrator.starter import Starter
 from manager.orchestrator.update import UpdateSupervisor
+from manager.orchestrator.versions import VersionReaper
 
 __all__ = [
     "ConstraintEnforcer",
@@ -22,4 +23,5 @@ __all__ = [
     "ReplicatedOrchestrator",
     "Starter",
     "UpdateSupervisor",
+    "VersionReaper",
 ]

@@ -5,7 +5,7 @@ from itertools import chain
 from typing import TypeVar
 
 from core.codec import SpecKey
-from core.model import Cluster, Config, Node, Secret, Service, Task, TaskSpec
+from core.model import Cluster, Config, Dependency, DependencyKey, Node, Secret, Service, Task, TaskSpec
 from manager.store.tables import Slot, Tables
 
 T = TypeVar("T", Node, Service, Task, Secret, Config)
@@ -66,6 +66,11 @@ class View:
         """Its newest version. Names are compared without case."""
         return self._tables.configs.get(self._tables.id_by_name(Config, name))
 
+    def dependency(self, key: DependencyKey) -> Dependency | None:
+        """A version of a secret or config."""
+        kind, item_id = key
+        return self.secret(item_id) if kind is Secret else self.config(item_id)
+
     def tasks_of_service(self, service_id: str) -> Iterable[Task]:
         return chain.from_iterable(self._tables.slots(service_id).values())
 
@@ -82,6 +87,10 @@ class View:
 
     def spec(self, key: SpecKey) -> TaskSpec | None:
         return self._tables.spec(key)
+
+    def specs(self) -> Mapping[SpecKey, TaskSpec]:
+        """Each that tasks were made with."""
+        return self._tables.specs()
 
     def nodes_like(self, prefix: str) -> Iterator[Node]:
         """Nodes whose id begins with `prefix`."""

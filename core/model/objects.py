@@ -184,6 +184,21 @@ class Task:
     log_driver: LogDriver | None = None
     """The cluster's, if the service names none."""
 
+    @property
+    def shown_slot(self) -> int:
+        """As Docker counts: the slots of a replicated job from 0."""
+        return self.slot - 1 if self.job_iteration is not None and self.slot else self.slot
+
+    @property
+    def place(self) -> str:
+        """The slot as Docker names it: of a global service, and of a job's first slot, by the node."""
+        return str(self.shown_slot or self.node_id)
+
+    @property
+    def name(self) -> str:
+        """service.slot.id, as Docker names tasks and their containers."""
+        return f"{self.service_name}.{self.place}.{self.id}"
+
 
 @dataclass(frozen=True, slots=True)
 class RootRotation:

@@ -6,7 +6,7 @@ from typing import TypeVar
 from core.errors import InvalidArgument
 from core.model import Config, Node, Role, Secret, Service, ServiceMode, Task, TaskState
 from manager.control.api import Filters
-from manager.control.lookup import find_node, find_service, task_name
+from manager.control.lookup import find_node, find_service
 from manager.orchestrator.tasks import is_dirty, iteration_of
 from manager.store import View
 
@@ -65,7 +65,7 @@ def filter_tasks(view: View, filters: Filters) -> list[Task]:
     node_ids = {find_node(view, ref).id for ref in filters.get("node", ())}
     tests: Mapping[str, _Test[Task]] = {
         "id": lambda task, values: task.id.startswith(tuple(values)),
-        "name": lambda task, values: task_name(task).startswith(tuple(values)),
+        "name": lambda task, values: task.name.startswith(tuple(values)),
         "label": lambda task, values: has_labels(task.spec.container.labels, values),
         "service": lambda task, values: task.service_id in service_ids,
         "node": lambda task, values: task.node_id in node_ids,

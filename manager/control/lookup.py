@@ -25,7 +25,7 @@ def find_service(view: View, ref: str) -> Service:
 def find_task(view: View, ref: str) -> Task:
     """A task's name is `service.slot.id`. Raises NotFound or InvalidArgument."""
     named = view.task(ref.rpartition(".")[2])
-    if named is not None and task_name(named) == ref:
+    if named is not None and named.name == ref:
         return named
     return view.task(ref) or _by_prefix(view.tasks_like(ref), "task", ref)
 
@@ -42,11 +42,6 @@ def find_config(view: View, ref: str) -> Config:
 
 def find_dependency(view: View, kind: DependencyKind, ref: str) -> Dependency:
     return find_secret(view, ref) if kind is Secret else find_config(view, ref)
-
-
-def task_name(task: Task) -> str:
-    """As Docker shows it; a global service's task has its node for a slot."""
-    return f"{task.service_name}.{task.slot or task.node_id}.{task.id}"
 
 
 def _by_prefix(candidates: Iterable[T], noun: str, ref: str) -> T:

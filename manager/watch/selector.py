@@ -44,7 +44,7 @@ def name_of(item: StoreObject) -> str:
         case Service() | Secret() | Config():
             return item.spec.name
         case Task():
-            return item.service_name and f"{item.service_name}.{item.slot or item.node_id}.{item.id}"
+            return item.service_name and item.name
     return ""
 
 

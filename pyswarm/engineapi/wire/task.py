@@ -14,17 +14,12 @@ def show_task(task: Task) -> Json:
         "Labels": {},
         "Spec": show_task_spec(task.spec),
         "ServiceID": task.service_id,
-        **some(Slot=_slot(task), NodeID=task.node_id),
+        **some(Slot=task.shown_slot, NodeID=task.node_id),
         "Status": _show_status(task.status),
         "DesiredState": task.desired_state.name.lower(),
         **some(GenericResources=show_generic(task.generic)),
         **given(JobIteration=None if task.job_iteration is None else some(Index=task.job_iteration)),
     }
-
-
-def _slot(task: Task) -> int:
-    """Docker counts a job's slots from 0, and its command waits for the first of them."""
-    return task.slot - 1 if task.job_iteration is not None and task.slot else task.slot
 
 
 def _show_status(status: TaskStatus) -> Json:

@@ -32,8 +32,17 @@ _Decode = Callable[..., Any]
 
 def encode(value: object) -> Any:
     """The message for a dataclass of core.model."""
+    return _message_type(type(value))(**contents(value))
+
+
+def contents(value: object, leave_out: str = "") -> dict[str, Any]:
+    """What the message's constructor takes: to be part of a larger message, but for the field to `leave_out`.
+
+    Protobuf makes the messages within from dictionaries in less than half of the time that it takes to copy them in.
+    """
     kind: Any = type(value)
-    return _codec(kind)[0](value)
+    found: dict[str, Any] = _codec(kind, leave_out)[0](value)
+    return found
 
 
 def decode(kind: type[T], message: Any, **shared: Any) -> T:
@@ -71,10 +80,10 @@ def parse(message_type: type[Message], data: bytes) -> Any:
 def pack_tasks(tasks: Iterable[Task]) -> pb.TaskSet:
     """Tasks with each spec once."""
     specs: dict[SpecKey, TaskSpec] = {}
-    packed: list[pb.Task] = []
+    packed: list[Any] = []
     for task in tasks:
         specs[(task.service_id, task.spec_version)] = task.spec
-        packed.append(encode(task))
+        packed.append(contents(task))
     return pb.TaskSet(specs=pack_specs(specs), tasks=packed)
 
 
@@ -102,6 +111,7 @@ def unpack_tasks(message: pb.TaskSet) -> list[Task]:
     return [unpack_task(task, specs) for task in message.tasks]
 
 
+@cache
 def _message_type(kind: type[object]) -> Any:
     """Most are in model.proto; those that only agents and the leader speak of lie in dispatcher.proto."""
     found = getattr(pb, kind.__name__, None)
@@ -109,26 +119,25 @@ def _message_type(kind: type[object]) -> Any:
 
 
 @cache
-def _codec(kind: Any) -> tuple[_Encode, _Decode]:
-    message_type = _message_type(kind)
+def _codec(kind: Any, leave_out: str = "") -> tuple[_Encode, _Decode]:
     hints = get_type_hints(kind)
     encoders: list[tuple[str, Any, _Encode | None]] = []
     decoders: list[tuple[str, _Decode]] = []
     for field in dataclasses.fields(kind):
-        if field.metadata.get("shared"):
+        if field.metadata.get("shared") or field.name == leave_out:
             continue
         encoder, reader = _field(field.name, hints[field.name])
         encoders.append((field.name, _default(field), encoder))
         decoders.append((field.name, reader))
 
-    def encode_object(value: Any) -> Any:
+    def encode_object(value: Any) -> dict[str, Any]:
         arguments = {}
         for name, default, encoder in encoders:
             item = getattr(value, name)
             if not item and (item is None or item == default):
                 continue
             arguments[name] = item if encoder is None else encoder(item)
-        return message_type(**arguments)
+        return arguments
 
     def decode_object(message: Any, **shared: Any) -> Any:
         return kind(**{name: reader(message) for name, reader in decoders}, **shared)

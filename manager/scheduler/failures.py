@@ -10,6 +10,7 @@ LATELY = 300 * SECOND
 
 _Key = tuple[str, int]
 """Service and spec version: another version may do better."""
+_NONE: tuple[int, dict[str, deque[int]]] = (-1, {})
 
 
 class Failures:
@@ -33,7 +34,7 @@ class Failures:
 
     def faulty_nodes(self, service_id: str, spec_version: int, now: int) -> Collection[str]:
         """The ids of nodes on which many tasks have failed lately."""
-        version, nodes = self._times.get(service_id, (spec_version, {}))
+        version, nodes = self._times.get(service_id, _NONE)
         if version != spec_version:
             return ()
         return [node_id for node_id, times in nodes.items() if len(times) == MANY and now - times[0] < LATELY]

@@ -97,7 +97,8 @@ class NodeInfo:
         for port in wanted.host_ports:
             self.host_ports.setdefault(port, task_id)
 
-    def give_back(self, task_id: str) -> None:
+    def give_back(self, task_id: str) -> Claim:
+        """What the task held until now."""
         claim = self.claims.pop(task_id)
         held = claim.requirements
         self.nano_cpus += held.nano_cpus
@@ -108,6 +109,7 @@ class NodeInfo:
         for port in held.host_ports:
             if self.host_ports.get(port) == task_id:
                 del self.host_ports[port]
+        return claim
 
     def tasks_of(self, service_id: str) -> int:
         """How many of the service's tasks are there to stay."""

@@ -90,12 +90,16 @@ class Nodes:
             if claim is not None:
                 self._give_back(info, task.id)
             return
-        if claim is None:
-            claim = Claim(task.service_id, self._cache.of(task), task.generic, counts=False)
-            info.hold(task.id, claim)
         counts = task.desired_state < TaskState.SHUTDOWN
-        if claim.counts is not counts:
-            self._weigh(info, task.id, claim, counts)
+        if claim is None:
+            info.hold(task.id, Claim(task.service_id, self._cache.of(task), task.generic, counts))
+            if counts:
+                self._weigh(info, task.service_id, 1)
+        elif claim.counts is not counts:
+            info.claims[task.id] = claim._replace(counts=counts)
+            self._weigh(info, task.service_id, 1 if counts else -1)
+            if claim.requirements.max_replicas:
+                self._relieve(info)
 
     def forget(self, task: Task) -> None:
         """The task is no more."""
@@ -104,21 +108,16 @@ class Nodes:
             self._give_back(info, task.id)
 
     def _give_back(self, info: NodeInfo, task_id: str) -> None:
-        claim = info.claims[task_id]
+        claim = info.give_back(task_id)
         if claim.counts:
-            self._weigh(info, task_id, claim, False)
-        info.give_back(task_id)
+            self._weigh(info, claim.service_id, -1)
         self._relieve(info)
 
-    def _weigh(self, info: NodeInfo, task_id: str, claim: Claim, counts: bool) -> None:
-        info.claims[task_id] = claim._replace(counts=counts)
-        change = 1 if counts else -1
+    def _weigh(self, info: NodeInfo, service_id: str, change: int) -> None:
         info.load += change
-        self._count(info, claim.service_id, change)
+        self._count(info, service_id, change)
         for pool in self._pools.values():
             pool.reload(info)
-        if not counts and claim.requirements.max_replicas:
-            self._relieve(info)
 
     def _relieve(self, info: NodeInfo) -> None:
         """There may be room on it for another task."""

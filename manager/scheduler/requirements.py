@@ -105,10 +105,11 @@ def _host_ports(task: Task) -> tuple[tuple[Protocol, int], ...]:
 
 
 class RequirementsCache:
-    """Requirements by (service, spec version): all tasks of one have the same."""
+    """Requirements by (service, spec version): all tasks of one have the same. Equal ones are one object."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, int], Requirements] = {}
+        self._distinct: dict[Requirements, Requirements] = {}
 
     def of(self, task: Task) -> Requirements:
         key = (task.service_id, task.spec_version)
@@ -116,5 +117,7 @@ class RequirementsCache:
         if known is None:
             if len(self._known) >= _MAX_CACHED:
                 self._known.clear()
-            known = self._known[key] = requirements_of(task)
+                self._distinct.clear()
+            found = requirements_of(task)
+            known = self._known[key] = self._distinct.setdefault(found, found)
         return known

@@ -132,7 +132,7 @@ class Scheduler:
         while self._unwanted and closed < self._max_tasks:
             task = tx.task(self._unwanted.pop())
             if task is not None and task.status.state <= TaskState.PENDING:
-                tx.update(replace(task, status=TaskStatus(now, TaskState.SHUTDOWN, "stopped before it had a node")))
+                tx.change(task, status=TaskStatus(now, TaskState.SHUTDOWN, "stopped before it had a node"))
                 closed += 1
         return closed
 
@@ -157,9 +157,7 @@ class Scheduler:
             info = next(places, None)
             if info is None:
                 return placed + self._tell(group, pool.explain(), tx, now, limit - placed)
-            assigned = _assigned(task, info, group, now)
-            tx.update(assigned)
-            self._nodes.observe(assigned)
+            self._nodes.observe(_assign(tx, task, info, group, now))
             group.discard(task.id)
             placed += 1
         if not group:
@@ -194,7 +192,7 @@ class Scheduler:
     def _faulty(self, group: Group, now: int) -> Collection[NodeInfo]:
         """The nodes on which many of the group's tasks have failed lately."""
         found = self._failures.faulty_nodes(group.service_id, group.spec_version, now)
-        return {info for node_id in found if (info := self._nodes.get(node_id)) is not None}
+        return [info for node_id in found if (info := self._nodes.get(node_id)) is not None]
 
     def _refresh(self, info: NodeInfo, tx: Transaction) -> None:
         """Others may have written in this transaction what no event has told us yet; and suspicion tells nothing."""
@@ -212,7 +210,7 @@ class Scheduler:
         untold = group.untold(limit)
         for task in self._tasks(group, untold, tx):
             if task.status.err != reason:
-                tx.update(replace(task, status=replace(task.status, timestamp=now, err=reason)))
+                tx.change(task, status=replace(task.status, timestamp=now, err=reason))
         if group.all_told:
             self._queue.rest(group, later)
         return len(untold)
@@ -231,9 +229,14 @@ def _waits(task: Task) -> bool:
     return task.status.state is TaskState.PENDING and task.desired_state < TaskState.SHUTDOWN
 
 
-def _assigned(task: Task, info: NodeInfo, group: Group, now: int) -> Task:
+def _assign(tx: Transaction, task: Task, info: NodeInfo, group: Group, now: int) -> Task:
     message = "scheduler assigned task to node"
     if task.node_id:
         message = "scheduler confirmed task can run on preassigned node"
-    generic = info.hand_out(group.requirements.generic) if group.requirements.generic else ()
-    return replace(task, node_id=info.id, generic=generic, status=TaskStatus(now, TaskState.ASSIGNED, message))
+    wanted = group.requirements.generic
+    return tx.change(
+        task,
+        node_id=info.id,
+        status=TaskStatus(now, TaskState.ASSIGNED, message),
+        generic=info.hand_out(wanted) if wanted else (),
+    )

@@ -5,7 +5,7 @@ from dataclasses import replace
 from sys import intern
 from typing import Any
 
-from core.codec import SpecKey, decode, encode, pack_specs, parse, unpack_specs, unpack_task
+from core.codec import SpecKey, contents, decode, pack_specs, parse, unpack_specs, unpack_task
 from core.model import Cluster, Config, Node, Secret, Service, StoreObject, Task, TaskSpec
 from core.model.dependencies import with_data
 from manager.store.events import EventKind
@@ -27,25 +27,23 @@ FindSpec = Callable[[SpecKey], TaskSpec | None]
 def encode_entry(changes: Sequence[Change], proposed_at: int, known: FindSpec) -> bytes:
     """`known` is asked for a task's spec in the state the entry is proposed on: what it knows is left out."""
     specs: dict[SpecKey, TaskSpec] = {}
-    packed = []
+    packed: list[Any] = []
     for change in changes:
         item = change.object
         field = _FIELDS[type(item)]
-        message: Any
         if change.kind is EventKind.DELETE:
-            message = getattr(model_pb2, type(item).__name__)(id=item.id)
+            fields: dict[str, Any] = {"id": item.id}
         else:
-            message = encode(item)
             # Every manager fills it in from the entry's place in the log.
-            message.ClearField("meta")
+            fields = contents(item, leave_out="meta")
             if change.kind is EventKind.UPDATE and isinstance(item, Secret | Config):
                 # It never changes: see made_whole.
-                message.spec.ClearField("data")
+                fields["spec"].pop("data", None)
             if isinstance(item, Task):
                 key = (item.service_id, item.spec_version)
                 if key not in specs and known(key) is None:
                     specs[key] = item.spec
-        packed.append(store_pb2.Change(kind=int(change.kind), **{field: message}))  # type: ignore[arg-type]
+        packed.append({"kind": int(change.kind), field: fields})
     entry = store_pb2.StoreEntry(proposed_at=proposed_at, specs=pack_specs(specs), changes=packed)
     return entry.SerializeToString()
 

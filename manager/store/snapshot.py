@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from core.codec import SpecKey, decode, encode, pack_specs, parse, unpack_specs
+from core.codec import SpecKey, contents, decode, pack_specs, parse, unpack_specs
 from core.errors import InvalidArgument
 from core.model import StoreObject, TaskSpec
 from manager.store.entry import KINDS, read_task
@@ -44,7 +44,8 @@ class Frozen:
             yield store_pb2.StoreSnapshotRecord(spec=spec)
         for field, items in self._objects.items():
             for item in items:
-                yield store_pb2.StoreSnapshotRecord(**{field: encode(item)})
+                record: dict[str, Any] = {field: contents(item)}
+                yield store_pb2.StoreSnapshotRecord(**record)
 
 
 def thaw(chunks: Iterator[bytes]) -> Tables:

@@ -1,26 +1,29 @@
-"""The same object with another `meta`: what every write makes, so it does without the detours of `replace`."""
+"""The same object with other values in some fields: what every write makes, without the detours of `replace`."""
 
+from collections.abc import Mapping
 from dataclasses import fields
 from functools import cache
 from typing import Any, TypeVar
 
-from core.model import Meta, StoreObject
+from core.model import StoreObject
 
 T = TypeVar("T", bound=StoreObject)
 
 
-def with_meta(item: T, meta: Meta) -> T:
+def changed(item: T, **values: object) -> T:
+    """A copy of `item` with these `values`, by the names of their fields."""
     kind: Any = type(item)
-    copies, set_meta = _slots(kind)
+    copies, setters = _slots(kind)
     made: T = object.__new__(kind)
     for read, write in copies:
         write(made, read(item))
-    set_meta(made, meta)
+    for name, value in values.items():
+        setters[name](made, value)
     return made
 
 
 @cache
-def _slots(kind: Any) -> tuple[list[tuple[Any, Any]], Any]:
-    """How each slot but `meta` is read and written, and how `meta` is written."""
-    slots = [getattr(kind, field.name) for field in fields(kind) if field.name != "meta"]
-    return [(slot.__get__, slot.__set__) for slot in slots], kind.meta.__set__
+def _slots(kind: Any) -> tuple[list[tuple[Any, Any]], Mapping[str, Any]]:
+    """How each slot is read and written, and how each is written by its name."""
+    slots = {field.name: getattr(kind, field.name) for field in fields(kind)}
+    return [(slot.__get__, slot.__set__) for slot in slots.values()], {n: s.__set__ for n, s in slots.items()}

@@ -6,7 +6,7 @@ from core.model import Meta
 from manager.store.entry import decode_entry, made_whole
 from manager.store.events import Commit, Event, EventKind
 from manager.store.snapshot import Frozen, thaw
-from manager.store.stamp import with_meta
+from manager.store.stamp import changed
 from manager.store.tables import Tables
 from manager.store.transaction import Change, Transaction
 from manager.store.view import View
@@ -74,7 +74,7 @@ class Store(View):
         before = self._tables.get(type(item), item.id)
         item = made_whole(item, before)
         created_at = before.meta.created_at if before is not None else now
-        stamped = with_meta(item, Meta(index, created_at, now))
+        stamped = changed(item, meta=Meta(index, created_at, now))
         return Event(change.kind, stamped, self._tables.put(stamped))
 
     def _notify(self, commit: Commit) -> None:

@@ -100,25 +100,34 @@ class Tables:
         return {key: spec for key, (spec, _) in self._specs.items()}
 
     def _put_task(self, task: Task, old: Any) -> None:
-        if old is not None and old.node_id != task.node_id:
-            self._leave_node(old)
         if task.node_id:
             self.tasks_by_node.setdefault(task.node_id, {})[task.id] = task
         slot = slot_of(task)
-        if old is not None and (old.service_id, slot_of(old)) == (task.service_id, slot):
+        if old is None:
+            self._enter_slot(task, slot)
+            self._use_spec(task)
+            return
+        if old.node_id != task.node_id:
+            self._leave_node(old)
+        if old.service_id == task.service_id and slot_of(old) == slot:
             slots = self.tasks_by_slot[task.service_id]
-            slots[slot] = tuple(task if other is old else other for other in slots[slot])
+            others = slots[slot]
+            slots[slot] = (task,) if len(others) == 1 else tuple(task if other is old else other for other in others)
         else:
-            if old is not None:
-                self._leave_slot(old)
-            slots = self.tasks_by_slot.setdefault(task.service_id, {})
-            slots[slot] = (*slots.get(slot, ()), task)
-        if old is None or _spec_key(old) != _spec_key(task):
-            key = _spec_key(task)
-            spec, users = self._specs.get(key, (task.spec, 0))
-            self._specs[key] = (spec, users + 1)
-            if old is not None:
-                self._release_spec(old)
+            self._leave_slot(old)
+            self._enter_slot(task, slot)
+        if old.spec_version != task.spec_version or old.service_id != task.service_id:
+            self._use_spec(task)
+            self._release_spec(old)
+
+    def _enter_slot(self, task: Task, slot: Slot) -> None:
+        slots = self.tasks_by_slot.setdefault(task.service_id, {})
+        slots[slot] = (*slots.get(slot, ()), task)
+
+    def _use_spec(self, task: Task) -> None:
+        key = _spec_key(task)
+        spec, users = self._specs.get(key, (task.spec, 0))
+        self._specs[key] = (spec, users + 1)
 
     def _leave_name(self, old: StoreObject) -> None:
         name = name_of(old).lower()
@@ -127,10 +136,12 @@ class Tables:
             del names[name]
 
     def _leave_node(self, task: Task) -> None:
-        tasks = self.tasks_by_node.get(task.node_id, {})
-        tasks.pop(task.id, None)
+        if not task.node_id:
+            return
+        tasks = self.tasks_by_node[task.node_id]
+        del tasks[task.id]
         if not tasks:
-            self.tasks_by_node.pop(task.node_id, None)
+            del self.tasks_by_node[task.node_id]
 
     def _leave_slot(self, task: Task) -> None:
         slots, slot = self.tasks_by_slot[task.service_id], slot_of(task)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from core.errors import AlreadyExists, FailedPrecondition, NotFound, OutOfSequence
-from core.model import Meta, StoreObject, Task
+from core.model import Meta, StoreObject, Task, TaskState
 from manager.store.events import Event, EventKind
-from manager.store.stamp import with_meta
+from manager.store.stamp import changed
 from manager.store.tables import Kind, Tables, name_of
 from manager.store.view import View
 
@@ -50,10 +50,17 @@ class Transaction(View):
             raise NotFound(f"{_noun(type(item))} {item.id} not found")
         if old.meta.version != item.meta.version:
             raise OutOfSequence
-        self._check_name(item)
-        if isinstance(item, Task) and isinstance(old, Task):
-            _check_states(old, item)
-        self._write(Event(EventKind.UPDATE, _pending(item), old))
+        self._replace(old, _pending(item))
+
+    def change(self, item: T, **values: object) -> T:
+        """`update` with `item` as it is but for these `values`, by the names of their fields; what it became."""
+        kind: Kind = type(item)
+        old = self._tables.get(kind, item.id)
+        if old is None or old.meta.version != item.meta.version:
+            raise OutOfSequence
+        made = changed(item, meta=_pending_meta(item), **values)
+        self._replace(old, made)
+        return made
 
     def delete(self, kind: Kind, object_id: str) -> None:
         """Raises NotFound if there is none."""
@@ -95,6 +102,14 @@ class Transaction(View):
             found.append(Change(kind, end.object))
         return found
 
+    def _replace(self, old: StoreObject, new: StoreObject) -> None:
+        if isinstance(new, Task):
+            assert isinstance(old, Task)
+            _check_states(old, new)
+        else:
+            self._check_name(new)
+        self._write(Event(EventKind.UPDATE, new, old))
+
     def _check_name(self, item: StoreObject) -> None:
         name = name_of(item)
         if name and self._tables.id_by_name(type(item), name) not in ("", item.id):
@@ -120,13 +135,22 @@ def _first_writes(events: Iterable[Event]) -> dict[tuple[Kind, str], Event]:
 def _pending(item: T) -> T:
     if item.meta.version == PENDING:
         return item
-    return with_meta(item, Meta(PENDING, item.meta.created_at, item.meta.updated_at))
+    return changed(item, meta=_pending_meta(item))
+
+
+def _pending_meta(item: StoreObject) -> Meta:
+    return Meta(PENDING, item.meta.created_at, item.meta.updated_at)
 
 
 def _check_states(old: Task, new: Task) -> None:
-    for before, after in ((old.status.state, new.status.state), (old.desired_state, new.desired_state)):
-        if after < before:
-            raise FailedPrecondition(f"task {old.id} cannot go back from {before.name} to {after.name}")
+    if new.status.state < old.status.state:
+        raise _goes_back(old, old.status.state, new.status.state)
+    if new.desired_state < old.desired_state:
+        raise _goes_back(old, old.desired_state, new.desired_state)
+
+
+def _goes_back(task: Task, before: TaskState, after: TaskState) -> FailedPrecondition:
+    return FailedPrecondition(f"task {task.id} cannot go back from {before.name} to {after.name}")
 
 
 def _noun(kind: Kind) -> str:

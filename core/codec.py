@@ -32,7 +32,8 @@ _Decode = Callable[..., Any]
 
 def encode(value: object) -> Any:
     """The message for a dataclass of core.model."""
-    return _message_type(type(value))(**contents(value))
+    kind: Any = type(value)
+    return _message_type(kind)(**contents(value))
 
 
 def contents(value: object, leave_out: str = "") -> dict[str, Any]:
@@ -66,7 +67,8 @@ def dump(value: object) -> bytes:
 
 def load(kind: type[T], data: bytes) -> T:
     """The inverse of `dump`. Raises InvalidArgument for bytes that are no such message."""
-    return decode(kind, parse(_message_type(kind), data))
+    loadable: Any = kind
+    return decode(kind, parse(_message_type(loadable), data))
 
 
 def parse(message_type: type[Message], data: bytes) -> Any:

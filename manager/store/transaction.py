@@ -54,8 +54,7 @@ class Transaction(View):
 
     def change(self, item: T, **values: object) -> T:
         """`update` with `item` as it is but for these `values`, by the names of their fields; what it became."""
-        kind: Kind = type(item)
-        old = self._tables.get(kind, item.id)
+        old = self._tables.get(_kind_of(item), item.id)
         if old is None or old.meta.version != item.meta.version:
             raise OutOfSequence
         made = changed(item, meta=_pending_meta(item), **values)
@@ -136,6 +135,10 @@ def _pending(item: T) -> T:
     if item.meta.version == PENDING:
         return item
     return changed(item, meta=_pending_meta(item))
+
+
+def _kind_of(item: StoreObject) -> Kind:
+    return type(item)
 
 
 def _pending_meta(item: StoreObject) -> Meta:

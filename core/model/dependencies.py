@@ -70,4 +70,4 @@ def references_of(container: ContainerSpec) -> tuple[Reference, ...]:
 def target_of(reference: Reference) -> str:
     """The absolute path of the file in the container."""
     folder = SECRETS_FOLDER if isinstance(reference, SecretReference) else "/"
-    return normpath(join(folder, reference.file.name))
+    return "/" + normpath(join(folder, reference.file.name)).lstrip("/")

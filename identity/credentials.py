@@ -70,26 +70,21 @@ class Credentials:
         """What to save, or to hand to this node's relay."""
         return self._bundle
 
-    def replace(self, key_pem: bytes, cert_pem: bytes, root_pem: bytes) -> None:
-        """Takes effect for every new connection; then calls the subscribers.
-
-        Raises InvalidArgument, changing nothing, if they do not belong together or are another node's.
-        """
-        bundle = PemBundle(key_pem, cert_pem, root_pem)
+    def check(self, bundle: PemBundle) -> Leaf:
+        """Raises InvalidArgument unless `bundle` could take the place of what is used now: its parts belong together,
+        and are this node's."""
         leaf = _checked(bundle)
         old, new = self._leaf.identity, leaf.identity
         if (new.node_id, new.cluster_id) != (old.node_id, old.cluster_id):
             raise InvalidArgument("the new certificate is for another node")
+        return leaf
+
+    def replace(self, bundle: PemBundle) -> None:
+        """Takes effect for every new connection; then calls the subscribers. Raises as `check`, changing nothing."""
+        leaf = self.check(bundle)
         self._bundle, self._leaf = bundle, leaf
         for notify in tuple(self._subscribers):
             notify()
-
-    def trust(self, root_pem: bytes) -> None:
-        """Trusts these roots and no others from now on; as `replace`.
-
-        Raises InvalidArgument, changing nothing, if none of them stands behind our own certificate.
-        """
-        self.replace(self._bundle.key, self._bundle.certificate, root_pem)
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Calls `callback` after each replacement; what is returned ends that."""

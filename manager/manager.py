@@ -1,9 +1,9 @@
 """A manager: its copy of the store, its place in the log, what it serves, and, while it leads, the leader's loops."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
@@ -24,9 +24,10 @@ from manager.controllers import new_controllers
 from manager.dispatcher import Dispatcher, DispatcherServicer
 from manager.leader import LeaderLoop
 from manager.logbroker import LogBroker
+from manager.logkeys import with_log_key
 from manager.replicator import Replicator
 from manager.roles import RoleManager
-from manager.store import Store, Transaction
+from manager.store import Commit, Store, Transaction
 from proto.access_pb2 import Access
 from proto.ca_pb2_grpc import add_NodeCAServicer_to_server
 from proto.control_pb2_grpc import add_ControlServicer_to_server
@@ -61,6 +62,8 @@ class ManagerConfig:
     listen_host: str
     listen_port: int
     """The bootstrap server takes the next one."""
+    log_keys: tuple[bytes, ...] = field(default=(b"",), repr=False)
+    """One of these opens the log; a new one is locked with the first. Empty: it is not locked."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,18 @@ class Manager:
         self.store = Store()
         self._config = config
         self._credentials = credentials
-        self._raft = open_member(config.folder, config.addr, credentials, self.store, bootstrap=founding, timing=TIMING)
+        self._raft = with_log_key(
+            config.log_keys,
+            lambda key: open_member(
+                config.folder,
+                config.addr,
+                credentials,
+                self.store,
+                bootstrap=founding,
+                timing=TIMING,
+                unlock_key=key,
+            ),
+        )
         replicator = Replicator(self.store, self._raft, clock)
         self._replicator = replicator
         self._dispatcher = Dispatcher(
@@ -112,6 +126,26 @@ class Manager:
     @property
     def members(self) -> Sequence[Member]:
         return self._raft.members()
+
+    @property
+    def unlock_key(self) -> bytes | None:
+        """With which managers lock their keys on disk, as far as this one knows: empty if they do not, None before it
+        holds the cluster's state."""
+        return self.store.cluster.unlock_key if self.store.cluster is not None else None
+
+    def watch_unlock_key(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Calls back when it may be another; returns what ends that."""
+
+        def take(commit: Commit) -> None:
+            if commit.restored or any(isinstance(event.object, Cluster) for event in commit.events):
+                callback()
+
+        return self.store.watch(take)
+
+    async def lock_log(self, key: bytes) -> None:
+        """Returns once the log on disk opens only with `key`, or without one if that is empty. Raises what
+        RaftNode.rotate_key raises."""
+        await self._raft.rotate_key(key)
 
     async def backup(self, passphrase: str) -> Iterator[bytes]:
         """The whole state, sealed; as manager.backup's `write_copy`. Raises what a read barrier raises."""

@@ -17,23 +17,23 @@ from identity.model import NodeIdentity
 from manager.backup import read_copy
 from manager.ca import first_manager, with_removed_node
 from manager.control.nodes import forget_node
+from manager.logkeys import with_log_key
 from manager.store import Change, Store, Transaction, View, encode_entry
 from raft import MAX_COMMAND, create_from_copy, force_new_cluster
 
 
-def lead_alone(folder: Path, addr: str, identity: NodeIdentity, now: int) -> None:
-    """Makes this manager, whose log lies in `folder`, the only one of its cluster. It keeps everything else.
+def lead_alone(folder: Path, addr: str, identity: NodeIdentity, now: int, log_keys: Sequence[bytes] = (b"",)) -> None:
+    """Makes this manager, whose log lies in `folder`, the only one of its cluster. It keeps everything else. One of
+    `log_keys` opens the log.
 
     All or nothing. Raises FailedPrecondition where the log cannot be used, with what to do.
     """
     store = Store()
-    force_new_cluster(
-        folder,
-        addr,
-        identity,
-        store,
-        lambda: _entries(_changes(store, lambda tx: without_other_managers(tx, identity.node_id, now)), now, store),
-    )
+
+    def last_changes() -> list[bytes]:
+        return _entries(_changes(store, lambda tx: without_other_managers(tx, identity.node_id, now)), now, store)
+
+    with_log_key(log_keys, lambda key: force_new_cluster(folder, addr, identity, store, last_changes, key))
 
 
 def without_other_managers(tx: Transaction, own_id: str, now: int) -> None:

@@ -26,7 +26,7 @@ from proto import access_pb2 as proto_dot_access__pb2
 from proto import model_pb2 as proto_dot_model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16proto/dispatcher.proto\x12\npyswarm.v1\x1a\x12proto/access.proto\x1a\x11proto/model.proto\"\xc7\x01\n\x0c\x41gentMessage\x12(\n\x08register\x18\x01 \x01(\x0b\x32\x14.pyswarm.v1.RegisterH\x00\x12*\n\theartbeat\x18\x02 \x01(\x0b\x32\x15.pyswarm.v1.HeartbeatH\x00\x12*\n\x06status\x18\x03 \x01(\x0b\x32\x18.pyswarm.v1.StatusReportH\x00\x12-\n\x0bingress_ack\x18\x04 \x01(\x0b\x32\x16.pyswarm.v1.IngressAckH\x00\x42\x06\n\x04\x62ody\"J\n\x08Register\x12\x30\n\x0b\x64\x65scription\x18\x01 \x01(\x0b\x32\x1b.pyswarm.v1.NodeDescription\x12\x0c\n\x04\x61\x64\x64r\x18\x02 \x01(\t\"\x0b\n\tHeartbeat\"O\n\x0cStatusReport\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12-\n\x07updates\x18\x02 \x03(\x0b\x32\x1c.pyswarm.v1.TaskStatusUpdate\"K\n\x10TaskStatusUpdate\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12&\n\x06status\x18\x02 \x01(\x0b\x32\x16.pyswarm.v1.TaskStatus\"\xa3\x02\n\x11\x44ispatcherMessage\x12&\n\x07welcome\x18\x01 \x01(\x0b\x32\x13.pyswarm.v1.WelcomeH\x00\x12\'\n\x04info\x18\x02 \x01(\x0b\x32\x17.pyswarm.v1.SessionInfoH\x00\x12.\n\x0b\x61ssignments\x18\x03 \x01(\x0b\x32\x17.pyswarm.v1.AssignmentsH\x00\x12+\n\nstatus_ack\x18\x04 \x01(\x0b\x32\x15.pyswarm.v1.StatusAckH\x00\x12+\n\x07ingress\x18\x05 \x01(\x0b\x32\x18.pyswarm.v1.IngressStateH\x00\x12+\n\x04logs\x18\x06 \x01(\x0b\x32\x1b.pyswarm.v1.LogSubscriptionH\x00\x42\x06\n\x04\x62ody\",\n\x0bManagerPeer\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x0c\n\x04\x61\x64\x64r\x18\x02 \x01(\t\"D\n\x07Welcome\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12%\n\x04info\x18\x02 \x01(\x0b\x32\x17.pyswarm.v1.SessionInfo\"\xb9\x01\n\x0bSessionInfo\x12\x1e\n\x04node\x18\x01 \x01(\x0b\x32\x10.pyswarm.v1.Node\x12)\n\x08managers\x18\x02 \x03(\x0b\x32\x17.pyswarm.v1.ManagerPeer\x12\x0f\n\x07root_ca\x18\x03 \x01(\x0c\x12\x18\n\x10heartbeat_period\x18\x04 \x01(\x03\x12\x18\n\x10node_cert_expiry\x18\x05 \x01(\x03\x12\x1a\n\x12\x63\x65rtificate_issuer\x18\x06 \x01(\t\"\xd9\x02\n\x0b\x41ssignments\x12*\n\x04kind\x18\x01 \x01(\x0e\x32\x1c.pyswarm.v1.Assignments.Kind\x12\x12\n\napplies_to\x18\x02 \x01(\x04\x12\x12\n\nresults_in\x18\x03 \x01(\x04\x12\"\n\x05tasks\x18\x04 \x01(\x0b\x32\x13.pyswarm.v1.TaskSet\x12\x0f\n\x07removed\x18\x05 \x03(\t\x12\x10\n\x08released\x18\x06 \x03(\t\x12#\n\x07secrets\x18\x07 \x03(\x0b\x32\x12.pyswarm.v1.Secret\x12#\n\x07\x63onfigs\x18\x08 \x03(\x0b\x32\x12.pyswarm.v1.Config\x12\x17\n\x0fremoved_secrets\x18\t \x03(\t\x12\x17\n\x0fremoved_configs\x18\n \x03(\t\x12\x0c\n\x04more\x18\x0b \x01(\x08\"%\n\x04Kind\x12\x0c\n\x08\x43OMPLETE\x10\x00\x12\x0f\n\x0bINCREMENTAL\x10\x01\"\x1d\n\tStatusAck\x12\x10\n\x08sequence\x18\x01 \x01(\x04\"Y\n\nLogOptions\x12\x0e\n\x06stdout\x18\x01 \x01(\x08\x12\x0e\n\x06stderr\x18\x02 \x01(\x08\x12\x0e\n\x06\x66ollow\x18\x03 \x01(\x08\x12\r\n\x05since\x18\x04 \x01(\x03\x12\x0c\n\x04tail\x18\x05 \x01(\x03\"g\n\x0fLogSubscription\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08task_ids\x18\x02 \x03(\t\x12\'\n\x07options\x18\x03 \x01(\x0b\x32\x16.pyswarm.v1.LogOptions\x12\r\n\x05\x63lose\x18\x04 \x01(\x08\"p\n\x07LogLine\x12\x12\n\nservice_id\x18\x01 \x01(\t\x12\x0f\n\x07node_id\x18\x02 \x01(\t\x12\x0f\n\x07task_id\x18\x03 \x01(\t\x12\x11\n\ttimestamp\x18\x04 \x01(\x03\x12\x0e\n\x06stderr\x18\x05 \x01(\x08\x12\x0c\n\x04\x64\x61ta\x18\x06 \x01(\x0c\"\x82\x01\n\x12PublishLogsRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x17\n\x0fsubscription_id\x18\x02 \x01(\t\x12\"\n\x05lines\x18\x03 \x03(\x0b\x32\x13.pyswarm.v1.LogLine\x12\x0c\n\x04\x64one\x18\x04 \x01(\x08\x12\r\n\x05\x65rror\x18\x05 \x01(\t\"\x15\n\x13PublishLogsResponse2\xb2\x01\n\nDispatcher\x12L\n\x07Session\x12\x18.pyswarm.v1.AgentMessage\x1a\x1d.pyswarm.v1.DispatcherMessage\"\x04\xc8\xf3\x18\x02(\x01\x30\x01\x12V\n\x0bPublishLogs\x12\x1e.pyswarm.v1.PublishLogsRequest\x1a\x1f.pyswarm.v1.PublishLogsResponse\"\x04\xc8\xf3\x18\x02(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16proto/dispatcher.proto\x12\npyswarm.v1\x1a\x12proto/access.proto\x1a\x11proto/model.proto\"\xfb\x01\n\x0c\x41gentMessage\x12(\n\x08register\x18\x01 \x01(\x0b\x32\x14.pyswarm.v1.RegisterH\x00\x12*\n\theartbeat\x18\x02 \x01(\x0b\x32\x15.pyswarm.v1.HeartbeatH\x00\x12*\n\x06status\x18\x03 \x01(\x0b\x32\x18.pyswarm.v1.StatusReportH\x00\x12-\n\x0bingress_ack\x18\x04 \x01(\x0b\x32\x16.pyswarm.v1.IngressAckH\x00\x12\x32\n\x0b\x63\x65rtificate\x18\x05 \x01(\x0b\x32\x1b.pyswarm.v1.HeldCertificateH\x00\x42\x06\n\x04\x62ody\"5\n\x0fHeldCertificate\x12\x0e\n\x06issuer\x18\x01 \x01(\t\x12\x12\n\ntrust_root\x18\x02 \x01(\t\"J\n\x08Register\x12\x30\n\x0b\x64\x65scription\x18\x01 \x01(\x0b\x32\x1b.pyswarm.v1.NodeDescription\x12\x0c\n\x04\x61\x64\x64r\x18\x02 \x01(\t\"\x0b\n\tHeartbeat\"O\n\x0cStatusReport\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12-\n\x07updates\x18\x02 \x03(\x0b\x32\x1c.pyswarm.v1.TaskStatusUpdate\"K\n\x10TaskStatusUpdate\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12&\n\x06status\x18\x02 \x01(\x0b\x32\x16.pyswarm.v1.TaskStatus\"\xa3\x02\n\x11\x44ispatcherMessage\x12&\n\x07welcome\x18\x01 \x01(\x0b\x32\x13.pyswarm.v1.WelcomeH\x00\x12\'\n\x04info\x18\x02 \x01(\x0b\x32\x17.pyswarm.v1.SessionInfoH\x00\x12.\n\x0b\x61ssignments\x18\x03 \x01(\x0b\x32\x17.pyswarm.v1.AssignmentsH\x00\x12+\n\nstatus_ack\x18\x04 \x01(\x0b\x32\x15.pyswarm.v1.StatusAckH\x00\x12+\n\x07ingress\x18\x05 \x01(\x0b\x32\x18.pyswarm.v1.IngressStateH\x00\x12+\n\x04logs\x18\x06 \x01(\x0b\x32\x1b.pyswarm.v1.LogSubscriptionH\x00\x42\x06\n\x04\x62ody\",\n\x0bManagerPeer\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x0c\n\x04\x61\x64\x64r\x18\x02 \x01(\t\"D\n\x07Welcome\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12%\n\x04info\x18\x02 \x01(\x0b\x32\x17.pyswarm.v1.SessionInfo\"\xb9\x01\n\x0bSessionInfo\x12\x1e\n\x04node\x18\x01 \x01(\x0b\x32\x10.pyswarm.v1.Node\x12)\n\x08managers\x18\x02 \x03(\x0b\x32\x17.pyswarm.v1.ManagerPeer\x12\x0f\n\x07root_ca\x18\x03 \x01(\x0c\x12\x18\n\x10heartbeat_period\x18\x04 \x01(\x03\x12\x18\n\x10node_cert_expiry\x18\x05 \x01(\x03\x12\x1a\n\x12\x63\x65rtificate_issuer\x18\x06 \x01(\t\"\xd9\x02\n\x0b\x41ssignments\x12*\n\x04kind\x18\x01 \x01(\x0e\x32\x1c.pyswarm.v1.Assignments.Kind\x12\x12\n\napplies_to\x18\x02 \x01(\x04\x12\x12\n\nresults_in\x18\x03 \x01(\x04\x12\"\n\x05tasks\x18\x04 \x01(\x0b\x32\x13.pyswarm.v1.TaskSet\x12\x0f\n\x07removed\x18\x05 \x03(\t\x12\x10\n\x08released\x18\x06 \x03(\t\x12#\n\x07secrets\x18\x07 \x03(\x0b\x32\x12.pyswarm.v1.Secret\x12#\n\x07\x63onfigs\x18\x08 \x03(\x0b\x32\x12.pyswarm.v1.Config\x12\x17\n\x0fremoved_secrets\x18\t \x03(\t\x12\x17\n\x0fremoved_configs\x18\n \x03(\t\x12\x0c\n\x04more\x18\x0b \x01(\x08\"%\n\x04Kind\x12\x0c\n\x08\x43OMPLETE\x10\x00\x12\x0f\n\x0bINCREMENTAL\x10\x01\"\x1d\n\tStatusAck\x12\x10\n\x08sequence\x18\x01 \x01(\x04\"Y\n\nLogOptions\x12\x0e\n\x06stdout\x18\x01 \x01(\x08\x12\x0e\n\x06stderr\x18\x02 \x01(\x08\x12\x0e\n\x06\x66ollow\x18\x03 \x01(\x08\x12\r\n\x05since\x18\x04 \x01(\x03\x12\x0c\n\x04tail\x18\x05 \x01(\x03\"g\n\x0fLogSubscription\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08task_ids\x18\x02 \x03(\t\x12\'\n\x07options\x18\x03 \x01(\x0b\x32\x16.pyswarm.v1.LogOptions\x12\r\n\x05\x63lose\x18\x04 \x01(\x08\"p\n\x07LogLine\x12\x12\n\nservice_id\x18\x01 \x01(\t\x12\x0f\n\x07node_id\x18\x02 \x01(\t\x12\x0f\n\x07task_id\x18\x03 \x01(\t\x12\x11\n\ttimestamp\x18\x04 \x01(\x03\x12\x0e\n\x06stderr\x18\x05 \x01(\x08\x12\x0c\n\x04\x64\x61ta\x18\x06 \x01(\x0c\"\x82\x01\n\x12PublishLogsRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x17\n\x0fsubscription_id\x18\x02 \x01(\t\x12\"\n\x05lines\x18\x03 \x03(\x0b\x32\x13.pyswarm.v1.LogLine\x12\x0c\n\x04\x64one\x18\x04 \x01(\x08\x12\r\n\x05\x65rror\x18\x05 \x01(\t\"\x15\n\x13PublishLogsResponse2\xb2\x01\n\nDispatcher\x12L\n\x07Session\x12\x18.pyswarm.v1.AgentMessage\x1a\x1d.pyswarm.v1.DispatcherMessage\"\x04\xc8\xf3\x18\x02(\x01\x30\x01\x12V\n\x0bPublishLogs\x12\x1e.pyswarm.v1.PublishLogsRequest\x1a\x1f.pyswarm.v1.PublishLogsResponse\"\x04\xc8\xf3\x18\x02(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,39 +38,41 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DISPATCHER'].methods_by_name['PublishLogs']._loaded_options = None
   _globals['_DISPATCHER'].methods_by_name['PublishLogs']._serialized_options = b'\310\363\030\002'
   _globals['_AGENTMESSAGE']._serialized_start=78
-  _globals['_AGENTMESSAGE']._serialized_end=277
-  _globals['_REGISTER']._serialized_start=279
-  _globals['_REGISTER']._serialized_end=353
-  _globals['_HEARTBEAT']._serialized_start=355
-  _globals['_HEARTBEAT']._serialized_end=366
-  _globals['_STATUSREPORT']._serialized_start=368
-  _globals['_STATUSREPORT']._serialized_end=447
-  _globals['_TASKSTATUSUPDATE']._serialized_start=449
-  _globals['_TASKSTATUSUPDATE']._serialized_end=524
-  _globals['_DISPATCHERMESSAGE']._serialized_start=527
-  _globals['_DISPATCHERMESSAGE']._serialized_end=818
-  _globals['_MANAGERPEER']._serialized_start=820
-  _globals['_MANAGERPEER']._serialized_end=864
-  _globals['_WELCOME']._serialized_start=866
-  _globals['_WELCOME']._serialized_end=934
-  _globals['_SESSIONINFO']._serialized_start=937
-  _globals['_SESSIONINFO']._serialized_end=1122
-  _globals['_ASSIGNMENTS']._serialized_start=1125
-  _globals['_ASSIGNMENTS']._serialized_end=1470
-  _globals['_ASSIGNMENTS_KIND']._serialized_start=1433
-  _globals['_ASSIGNMENTS_KIND']._serialized_end=1470
-  _globals['_STATUSACK']._serialized_start=1472
-  _globals['_STATUSACK']._serialized_end=1501
-  _globals['_LOGOPTIONS']._serialized_start=1503
-  _globals['_LOGOPTIONS']._serialized_end=1592
-  _globals['_LOGSUBSCRIPTION']._serialized_start=1594
-  _globals['_LOGSUBSCRIPTION']._serialized_end=1697
-  _globals['_LOGLINE']._serialized_start=1699
-  _globals['_LOGLINE']._serialized_end=1811
-  _globals['_PUBLISHLOGSREQUEST']._serialized_start=1814
-  _globals['_PUBLISHLOGSREQUEST']._serialized_end=1944
-  _globals['_PUBLISHLOGSRESPONSE']._serialized_start=1946
-  _globals['_PUBLISHLOGSRESPONSE']._serialized_end=1967
-  _globals['_DISPATCHER']._serialized_start=1970
-  _globals['_DISPATCHER']._serialized_end=2148
+  _globals['_AGENTMESSAGE']._serialized_end=329
+  _globals['_HELDCERTIFICATE']._serialized_start=331
+  _globals['_HELDCERTIFICATE']._serialized_end=384
+  _globals['_REGISTER']._serialized_start=386
+  _globals['_REGISTER']._serialized_end=460
+  _globals['_HEARTBEAT']._serialized_start=462
+  _globals['_HEARTBEAT']._serialized_end=473
+  _globals['_STATUSREPORT']._serialized_start=475
+  _globals['_STATUSREPORT']._serialized_end=554
+  _globals['_TASKSTATUSUPDATE']._serialized_start=556
+  _globals['_TASKSTATUSUPDATE']._serialized_end=631
+  _globals['_DISPATCHERMESSAGE']._serialized_start=634
+  _globals['_DISPATCHERMESSAGE']._serialized_end=925
+  _globals['_MANAGERPEER']._serialized_start=927
+  _globals['_MANAGERPEER']._serialized_end=971
+  _globals['_WELCOME']._serialized_start=973
+  _globals['_WELCOME']._serialized_end=1041
+  _globals['_SESSIONINFO']._serialized_start=1044
+  _globals['_SESSIONINFO']._serialized_end=1229
+  _globals['_ASSIGNMENTS']._serialized_start=1232
+  _globals['_ASSIGNMENTS']._serialized_end=1577
+  _globals['_ASSIGNMENTS_KIND']._serialized_start=1540
+  _globals['_ASSIGNMENTS_KIND']._serialized_end=1577
+  _globals['_STATUSACK']._serialized_start=1579
+  _globals['_STATUSACK']._serialized_end=1608
+  _globals['_LOGOPTIONS']._serialized_start=1610
+  _globals['_LOGOPTIONS']._serialized_end=1699
+  _globals['_LOGSUBSCRIPTION']._serialized_start=1701
+  _globals['_LOGSUBSCRIPTION']._serialized_end=1804
+  _globals['_LOGLINE']._serialized_start=1806
+  _globals['_LOGLINE']._serialized_end=1918
+  _globals['_PUBLISHLOGSREQUEST']._serialized_start=1921
+  _globals['_PUBLISHLOGSREQUEST']._serialized_end=2051
+  _globals['_PUBLISHLOGSRESPONSE']._serialized_start=2053
+  _globals['_PUBLISHLOGSRESPONSE']._serialized_end=2074
+  _globals['_DISPATCHER']._serialized_start=2077
+  _globals['_DISPATCHER']._serialized_end=2255
 # @@protoc_insertion_point(module_scope)

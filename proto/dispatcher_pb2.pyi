@@ -28,6 +28,7 @@ class AgentMessage(_message.Message):
     HEARTBEAT_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     INGRESS_ACK_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def register(self) -> Global___Register: ...
     @_builtins.property
@@ -36,6 +37,8 @@ class AgentMessage(_message.Message):
     def status(self) -> Global___StatusReport: ...
     @_builtins.property
     def ingress_ack(self) -> _model_pb2.IngressAck: ...
+    @_builtins.property
+    def certificate(self) -> Global___HeldCertificate: ...
     def __init__(
         self,
         *,
@@ -43,16 +46,41 @@ class AgentMessage(_message.Message):
         heartbeat: Global___Heartbeat | None = ...,
         status: Global___StatusReport | None = ...,
         ingress_ack: _model_pb2.IngressAck | None = ...,
+        certificate: Global___HeldCertificate | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "heartbeat", b"heartbeat", "ingress_ack", b"ingress_ack", "register", b"register", "status", b"status"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "certificate", b"certificate", "heartbeat", b"heartbeat", "ingress_ack", b"ingress_ack", "register", b"register", "status", b"status"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "heartbeat", b"heartbeat", "ingress_ack", b"ingress_ack", "register", b"register", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "certificate", b"certificate", "heartbeat", b"heartbeat", "ingress_ack", b"ingress_ack", "register", b"register", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["register", "heartbeat", "status", "ingress_ack"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["register", "heartbeat", "status", "ingress_ack", "certificate"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
 Global___AgentMessage: _TypeAlias = AgentMessage  # noqa: Y015
+
+@_typing.final
+class HeldCertificate(_message.Message):
+    """Of a node that has come to trust other roots. One with another certificate opens another session."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ISSUER_FIELD_NUMBER: _builtins.int
+    TRUST_ROOT_FIELD_NUMBER: _builtins.int
+    issuer: _builtins.str
+    trust_root: _builtins.str
+    def __init__(
+        self,
+        *,
+        issuer: _builtins.str = ...,
+        trust_root: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["issuer", b"issuer", "trust_root", b"trust_root"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HeldCertificate: _TypeAlias = HeldCertificate  # noqa: Y015
 
 @_typing.final
 class Register(_message.Message):

@@ -26,7 +26,12 @@ from raft.storage.successor import succeed
 
 
 def force_new_cluster(
-    folder: Path, addr: str, identity: NodeIdentity, machine: StateMachine, last_changes: Callable[[], Iterable[bytes]]
+    folder: Path,
+    addr: str,
+    identity: NodeIdentity,
+    machine: StateMachine,
+    last_changes: Callable[[], Iterable[bytes]],
+    unlock_key: bytes = b"",
 ) -> None:
     """Makes the log in `folder` that of a cluster of this one member, with every entry that it holds.
 
@@ -35,7 +40,7 @@ def force_new_cluster(
     can never come back with what they hold. Raises FailedPrecondition where the log may not be whole or a command is
     too large, and what raft.open_member raises.
     """
-    state = load(folder, identity.cluster_id, identity.node_id)
+    state = load(folder, identity.cluster_id, identity.node_id, unlock_key=unlock_key)
     try:
         now = state.membership.current
         if identity.node_id not in now.voters:
@@ -54,9 +59,9 @@ def force_new_cluster(
         state.journal.close()
 
 
-def voters(folder: Path, identity: NodeIdentity) -> dict[str, str]:
+def voters(folder: Path, identity: NodeIdentity, unlock_key: bytes = b"") -> dict[str, str]:
     """Node id -> address of the full members, as the log in `folder` has them. Raises what raft.open_member raises."""
-    state = load(folder, identity.cluster_id, identity.node_id)
+    state = load(folder, identity.cluster_id, identity.node_id, unlock_key=unlock_key)
     state.journal.close()
     known = state.membership.current
     return {node_id: known.peers[node_id].addr for node_id in known.voters}

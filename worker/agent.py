@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from random import Random
 
 from core.clock import Clock
-from core.model import IngressAck, IngressState, PublishedPorts, Task
+from core.model import Dependency, DependencyKey, IngressAck, IngressState, NodeDescription, PublishedPorts, Task
 from proto import dispatcher_pb2 as pb
 from worker.database import Database
+from worker.dependencies import Dependencies
 from worker.executor import Controller, Executor
 from worker.keeper import SessionKeeper
 from worker.link import Connect
@@ -22,7 +24,9 @@ from worker.worker import Worker
 class Agent:
     """`managers` are the addresses to begin with; those of the last run, if `database` knows any, come first.
     `addr` is where the node wants to be reached, empty for the address its connections come from.
-    `on_info` is called, on the loop, with what the leader says of the node and the cluster: at once and on change."""
+    `dependencies`, which `executor` may read from, are the secrets and configs of its tasks.
+    `on_info` is called, on the loop, with what the leader says of the node and the cluster: at once and on change.
+    `held` tells which certificate the node holds, and whom it trusts."""
 
     def __init__(
         self,
@@ -35,14 +39,18 @@ class Agent:
         clock: Clock,
         rng: Random,
         on_info: Callable[[pb.SessionInfo], None],
+        held: Callable[[], pb.HeldCertificate] = pb.HeldCertificate,
         addr: str = "",
+        dependencies: Dependencies | None = None,
     ) -> None:
         self.addr = addr
         self._connect = connect
         self._managers = ManagerList([*database.managers(), *managers])
         self._executor = executor
+        self._dependencies = dependencies or Dependencies()
         self._database = database
         self._on_info = on_info
+        self._held = held
         self._reporter = Reporter()
         self._worker = Worker(executor, database, self._reporter, clock)
         self._ports = PortsFollower(published_ports)
@@ -87,6 +95,11 @@ class Agent:
         if self._session is not None:
             self._session.end()
 
+    def trust_changed(self) -> None:
+        """`held` tells something else, but of the same certificate: the managers hear of it."""
+        if self._session is not None and self._connected:
+            self._session.holds(self._held())
+
     def know_managers(self, addrs: Sequence[str]) -> None:
         """The managers' addresses, from whoever knows them: a manager's own node need not wait for a session."""
         if self._managers.replace(addrs):
@@ -104,10 +117,14 @@ class Agent:
         async with self._connect(addr) as dispatcher:
             self._session = Session(dispatcher, self, self._reporter)
             try:
-                await self._session.run(self._node.description, self.addr, patience)
+                await self._session.run(self._described(), self.addr, patience)
             finally:
                 self._session = None
                 self._connected = False
+
+    def _described(self) -> NodeDescription:
+        held = self._held()
+        return replace(self._node.description, certificate_issuer=held.issuer, trust_root=held.trust_root)
 
     def on_welcome(self) -> None:
         self._connected = True
@@ -116,6 +133,12 @@ class Agent:
     def on_info(self, info: pb.SessionInfo) -> None:
         self.know_managers([manager.addr for manager in info.managers if manager.addr])
         self._on_info(info)
+
+    def on_dependencies(self, complete: bool, held: list[Dependency], removed: list[DependencyKey]) -> None:
+        if complete:
+            self._dependencies.replace(held)
+        else:
+            self._dependencies.update(held, removed)
 
     def on_complete(self, tasks: list[Task]) -> None:
         self._worker.assign(tasks)

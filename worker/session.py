@@ -1,6 +1,7 @@
 """One registration with one manager: a bidirectional stream that ends with its first error."""
 
 import asyncio
+from collections.abc import Iterable
 from typing import Protocol
 
 import grpc
@@ -9,7 +10,7 @@ from core import codec
 from core.clock import SECOND
 from core.errors import DeadlineExceeded, FailedPrecondition, Unavailable
 from core.logs import logger
-from core.model import IngressAck, IngressState, NodeDescription, Task
+from core.model import Config, Dependency, DependencyKey, IngressAck, IngressState, NodeDescription, Secret, Task
 from core.rpc import error_of
 from proto import dispatcher_pb2 as pb
 from worker.executor import Controller
@@ -29,6 +30,10 @@ class Handler(Protocol):
 
     def on_welcome(self) -> None: ...
     def on_info(self, info: pb.SessionInfo) -> None: ...
+    def on_dependencies(self, complete: bool, held: list[Dependency], removed: list[DependencyKey]) -> None:
+        """Secrets and configs, before the tasks that use them: all of them, or those that are new."""
+        ...
+
     def on_complete(self, tasks: list[Task]) -> None: ...
     def on_incremental(self, tasks: list[Task], removed: list[str]) -> None: ...
     def on_released(self, task_ids: list[str]) -> None: ...
@@ -48,7 +53,10 @@ class Session:
         self._heartbeat_due = False
         self._period = DEFAULT_HEARTBEAT
         self._ack: IngressAck | None = None
+        self._held: pb.HeldCertificate | None = None
         self._report_age = 0.0
+        self._parts: list[pb.Assignments] = []
+        """Of assignments that come in several messages, what has come so far."""
         self._applied: int | None = None
         """Sequence of the last assignments; None before the first."""
 
@@ -94,6 +102,11 @@ class Session:
         self._ack = ack
         self._wake.set()
 
+    def holds(self, certificate: pb.HeldCertificate) -> None:
+        """What the node holds and trusts has changed; a later word replaces one that is not yet sent."""
+        self._held = certificate
+        self._wake.set()
+
     async def _receive(self) -> pb.DispatcherMessage:
         message = await self._call.read()
         if not isinstance(message, pb.DispatcherMessage):
@@ -129,15 +142,22 @@ class Session:
         self._handler.on_info(info)
 
     def _assign(self, assignments: pb.Assignments) -> None:
-        tasks = codec.unpack_tasks(assignments.tasks)
-        if assignments.kind == pb.Assignments.COMPLETE:
-            self._handler.on_complete(tasks)
-        elif assignments.applies_to == self._applied:
-            self._handler.on_incremental(tasks, list(assignments.removed))
-        else:
+        """All but secrets and configs are in the last part."""
+        self._parts.append(assignments)
+        if assignments.more:
+            return
+        parts, self._parts = self._parts, []
+        complete = assignments.kind == pb.Assignments.COMPLETE
+        if not complete and assignments.applies_to != self._applied:
             raise FailedPrecondition(
                 f"assignments were lost: have {self._applied}, got those for {assignments.applies_to}"
             )
+        self._handler.on_dependencies(complete, _held(parts), _removed(assignments))
+        tasks = codec.unpack_tasks(assignments.tasks)
+        if complete:
+            self._handler.on_complete(tasks)
+        else:
+            self._handler.on_incremental(tasks, list(assignments.removed))
         self._applied = assignments.results_in
         self._handler.on_released(list(assignments.released))
 
@@ -156,6 +176,9 @@ class Session:
                 if self._ack is not None:
                     ack, self._ack = self._ack, None
                     await self._call.write(pb.AgentMessage(ingress_ack=codec.encode(ack)))
+                if self._held is not None:
+                    held, self._held = self._held, None
+                    await self._call.write(pb.AgentMessage(certificate=held))
                 if self._applied is not None and (report := self._reporter.take()) is not None:
                     self._report_age = 0.0
                     await self._call.write(pb.AgentMessage(status=report))
@@ -174,6 +197,19 @@ class Session:
             self._report_age = 0.0
             self._reporter.retry()
         self._wake.set()
+
+
+def _held(parts: Iterable[pb.Assignments]) -> list[Dependency]:
+    held: list[Dependency] = []
+    for part in parts:
+        held += [codec.decode(Secret, secret) for secret in part.secrets]
+        held += [codec.decode(Config, config) for config in part.configs]
+    return held
+
+
+def _removed(assignments: pb.Assignments) -> list[DependencyKey]:
+    secrets: list[DependencyKey] = [(Secret, secret_id) for secret_id in assignments.removed_secrets]
+    return [*secrets, *((Config, config_id) for config_id in assignments.removed_configs)]
 
 
 def _cancelled() -> bool:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 
 from core.codec import encode
 from core.model import ClusterSpec, Meta, Node, NodeStatus
+from identity.certificates import root_fingerprint
+from manager.ca.rotation import signing
 from manager.dispatcher.liveness import heartbeat_period
 from manager.store import View
 from proto import dispatcher_pb2 as pb
@@ -18,6 +20,9 @@ class ClusterInfo:
     managers: tuple[tuple[str, str], ...]
     """Node id and host:port."""
     root_ca: bytes
+    """PEM: what to trust."""
+    certificate_issuer: str
+    """Of which new certificates are."""
     heartbeat_period: int
     node_cert_expiry: int
 
@@ -25,9 +30,11 @@ class ClusterInfo:
 def cluster_info(view: View, members: Iterable[Member]) -> ClusterInfo:
     cluster = view.cluster
     spec = cluster.spec if cluster is not None else ClusterSpec()
+    root = signing(cluster.root_ca) if cluster is not None else None
     return ClusterInfo(
         managers=tuple((member.node_id, member.addr) for member in members),
-        root_ca=cluster.root_ca.cert if cluster is not None else b"",
+        root_ca=root.trusted if root is not None else b"",
+        certificate_issuer=root_fingerprint(root.cert) if root is not None else "",
         heartbeat_period=heartbeat_period(spec.heartbeat_period, sum(1 for _ in view.nodes())),
         node_cert_expiry=spec.node_cert_expiry,
     )
@@ -42,4 +49,5 @@ def session_info(cluster: ClusterInfo, node: Node) -> pb.SessionInfo:
         root_ca=cluster.root_ca,
         heartbeat_period=cluster.heartbeat_period,
         node_cert_expiry=cluster.node_cert_expiry,
+        certificate_issuer=cluster.certificate_issuer if node.certificate_due else "",
     )

@@ -14,6 +14,8 @@ from proto import dispatcher_pb2 as pb
 
 MAX_DESCRIPTION = 64 << 10
 """Bytes of what a node says of itself."""
+DIGEST = 64
+"""Characters of SHA-256 in hexadecimal."""
 MAX_TEXT = 300
 """Characters of an error that are kept."""
 _HOST_NAME = re.compile(
@@ -46,6 +48,14 @@ def register(tx: Transaction, node_id: str, description: NodeDescription, addr: 
         raise NotFound(f"node {node_id} is not in the cluster; join it again")
     state = NodeState.DOWN if description.engine_error else NodeState.READY
     _update(tx, node, replace(node, status=NodeStatus(state, description.engine_error, addr), description=description))
+
+
+def set_certificate(tx: Transaction, node_id: str, issuer: str, trust_root: str) -> None:
+    """What the node holds and trusts now."""
+    node = tx.node(node_id)
+    if node is not None and node.description is not None:
+        description = replace(node.description, certificate_issuer=issuer, trust_root=trust_root)
+        _update(tx, node, replace(node, description=description))
 
 
 def set_state(tx: Transaction, node_id: str, state: NodeState, message: str, holds: Callable[[str], bool]) -> None:

@@ -16,7 +16,6 @@ from core.model import (
     Node,
     NodeDescription,
     NodeState,
-    PortError,
     PublishMode,
     Role,
     Task,
@@ -36,7 +35,7 @@ from manager.dispatcher.session import AgentSession
 from manager.dispatcher.turnstile import Turnstile
 from manager.dispatcher.writes import OBJECT_SIZE, WriteQueue
 from manager.replicator import Replicator
-from manager.store import Commit, Event, EventKind, Store
+from manager.store import Commit, Event, EventKind, Store, Transaction
 from proto import dispatcher_pb2 as pb
 from raft import Member
 
@@ -153,6 +152,8 @@ class Reign:
                 self._reports.add(session, message.status.sequence, statuses)
             case "ingress_ack":
                 self._take_ack(session.node_id, decode(IngressAck, message.ingress_ack))
+            case "certificate":
+                self._take_certificate(session.node_id, message.certificate)
             case "register":
                 raise InvalidArgument("a session registers once; open another one")
 
@@ -171,13 +172,20 @@ class Reign:
         errors = tuple(error for error in ack.errors if self._ingress.publishes(error.published_port))
         node = self._store.node(node_id)
         if node is not None and node.port_errors != errors:
-            self._spawn(self._set_port_errors(node_id, errors))
+            self._spawn(self._write(node_id, partial(nodes.set_port_errors, node_id=node_id, errors=errors)))
 
-    async def _set_port_errors(self, node_id: str, errors: Iterable[PortError]) -> None:
+    def _take_certificate(self, node_id: str, held: pb.HeldCertificate) -> None:
+        if max(len(held.issuer), len(held.trust_root)) > nodes.DIGEST:
+            raise InvalidArgument("that is no digest")
+        change = partial(nodes.set_certificate, node_id=node_id, issuer=held.issuer, trust_root=held.trust_root)
+        self._spawn(self._write(node_id, change))
+
+    async def _write(self, node_id: str, change: Callable[[Transaction], None]) -> None:
+        """What the node says again in its next session."""
         try:
-            await self._writes.submit(partial(nodes.set_port_errors, node_id=node_id, errors=errors))
+            await self._writes.submit(change)
         except PyswarmError as error:
-            log.warning("port errors were not written", node=node_id, error=error.message)
+            log.warning("what a node said was not written", node=node_id, error=error.message)
 
     # -- silence
 

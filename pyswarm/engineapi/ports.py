@@ -15,13 +15,13 @@ __all__ = [
     "JoinRequest",
     "LocalNode",
     "LocalState",
-    "Locked",
     "ManagerPeer",
     "NodeApi",
     "NotInSwarm",
     "NotLocked",
     "NotManager",
     "RestoreRequest",
+    "SwarmLocked",
 ]
 
 LocalState = Literal["inactive", "pending", "active", "error", "locked"]
@@ -134,7 +134,7 @@ class AlreadyInSwarm(Unavailable):
         )
 
 
-class Locked(Unavailable):
+class SwarmLocked(Unavailable):
     def __init__(self) -> None:
         super().__init__(
             'Swarm is encrypted and needs to be unlocked before it can be used. Please use "docker swarm unlock" to '

@@ -10,7 +10,6 @@ from core.errors import InvalidArgument
 from core.ids import new_id
 from core.model import NodeStatus
 from identity.credentials import Credentials
-from identity.files import save
 from identity.keys import new_key_and_csr
 from manager.ca import first_manager, new_cluster
 from manager.manager import Founding
@@ -18,6 +17,7 @@ from pyswarm.engineapi.ports import InitRequest, JoinRequest
 from pyswarm.node import join as joining
 from pyswarm.node.addresses import parse_host_port
 from pyswarm.node.config import DaemonConfig
+from pyswarm.node.keychain import Keychain, new_keychain
 from pyswarm.node.member import Member, own_address
 from pyswarm.node.state import Membership, StateDir
 
@@ -32,8 +32,8 @@ async def found(config: DaemonConfig, state: StateDir, request: InitRequest) -> 
     node, issued = first_manager(cluster, new_id(), csr, request.availability, now)
     node = replace(node, status=NodeStatus(addr=address.host))
     credentials = Credentials(key, issued.certificate, issued.root)
-    keep(state, membership, credentials)
-    return Member(config, state, membership, credentials, Founding(cluster, node))
+    keychain = keep(state, membership, credentials)
+    return Member(config, state, membership, credentials, keychain, Founding(cluster, node))
 
 
 async def join(config: DaemonConfig, state: StateDir, request: JoinRequest) -> Member:
@@ -44,11 +44,12 @@ async def join(config: DaemonConfig, state: StateDir, request: JoinRequest) -> M
     membership = Membership(request.advertise_addr, request.listen_addr, remotes)
     own_address(config, membership)
     credentials = await joining.join(remotes, request.join_token, request.availability, WallClock())
-    keep(state, membership, credentials)
-    return Member(config, state, membership, credentials)
+    keychain = keep(state, membership, credentials)
+    return Member(config, state, membership, credentials, keychain)
 
 
-def keep(state: StateDir, membership: Membership, credentials: Credentials) -> None:
+def keep(state: StateDir, membership: Membership, credentials: Credentials) -> Keychain:
     """The membership comes last: with it the node belongs to the cluster, also after a crash."""
-    save(state.certificates, credentials.bundle)
+    keychain = new_keychain(state.certificates, credentials)
     state.save(membership)
+    return keychain

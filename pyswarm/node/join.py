@@ -27,7 +27,7 @@ from core.errors import (
 from core.logs import logger
 from core.model import Availability
 from core.rpc import error_of
-from identity.certificates import load_certificate, signed_by, validity_of
+from identity.certificates import load_certificate, validity_of
 from identity.channels import secure_channel
 from identity.credentials import Credentials
 from identity.keys import new_key_and_csr
@@ -93,7 +93,8 @@ async def _join_at(
             shown = await _shown_certificate(address)
             _check_dates(address, shown, clock.now())
             root = await _fetch_root(address, shown)
-            _check_root(address, shown, root, parsed)
+            _check_root(address, root, parsed)
+            await _check_shown(address, root)
             return await _certify(address, root, token, availability, busy)
     except TimeoutError:
         if busy:
@@ -113,17 +114,34 @@ def _check_dates(address: str, shown: bytes, now: int) -> None:
         )
 
 
-def _check_root(address: str, shown: bytes, root: bytes, token: JoinToken) -> None:
+def _check_root(address: str, root: bytes, token: JoinToken) -> None:
     if not hmac.compare_digest(root_digest(root), token.digest):
         raise PermissionDenied(
             f"the token is for another cluster than the one of {address}: its root certificate differs; nothing was "
             "sent. Check the address, and get the token on one of that cluster's managers"
         )
-    if not signed_by(load_certificate(shown), load_certificate(root)):
+
+
+async def _check_shown(address: str, root: bytes) -> None:
+    """A connection that the root vouches for: directly, or for its successor."""
+    target = parse_host_port(address)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["h2"])
+    context.load_verify_locations(cadata=root.decode())
+    context.check_hostname = False  # the next connection is made to a manager, or not at all
+    try:
+        _, writer = await asyncio.open_connection(target.host, target.port, ssl=context)
+    except ssl.SSLCertVerificationError:
         raise PermissionDenied(
             f"{address} shows a certificate that the token's cluster has not signed: somebody may sit in between; "
             "nothing was sent"
-        )
+        ) from None
+    except TimeoutError:  # the system's own; told as ours is
+        raise
+    except OSError as error:
+        raise Unavailable(f"cannot reach {address}: {error.strerror or error}") from None
+    writer.transport.abort()
 
 
 async def _fetch_root(address: str, shown: bytes) -> bytes:
@@ -181,9 +199,9 @@ async def _certify(
                     raise error from None
                 busy.append(error)
             await asyncio.sleep(_RETRY)
-    if answer.root != root:
+    if not answer.root.startswith(root):  # behind it there may be its successor
         raise PermissionDenied(f"{address} answered with another root certificate than the token's; nothing was kept")
-    return Credentials(key, bytes(answer.certificate), root)
+    return Credentials(key, bytes(answer.certificate), bytes(answer.root))
 
 
 def _channel(address: str, trusted: bytes) -> grpc.aio.Channel:

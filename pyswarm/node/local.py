@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import AsyncIterable, Awaitable, Iterator, Mapping
 from typing import Any
 
-from core.errors import FailedPrecondition, PyswarmError, Unavailable
+from core.errors import FailedPrecondition, InvalidArgument, PyswarmError, Unavailable
 from core.logs import logger
 from core.model import Role
-from identity.files import load_credentials
+from identity.files import Locked
+from identity.unlock import parse_unlock_key
 from manager.manager import Manager
 from pyswarm.engineapi.ports import (
     AlreadyInSwarm,
@@ -20,10 +21,12 @@ from pyswarm.engineapi.ports import (
     NotLocked,
     NotManager,
     RestoreRequest,
+    SwarmLocked,
 )
 from pyswarm.node.config import DaemonConfig
 from pyswarm.node.engine import engine_info
 from pyswarm.node.entering import found, join
+from pyswarm.node.keychain import load_keychain
 from pyswarm.node.member import Member
 from pyswarm.node.recovery import go_on_alone, has_lost_quorum, received, restore
 from pyswarm.node.state import StateDir
@@ -43,6 +46,9 @@ class LocalNodeApi:
         self._member: Member | None = None
         self._error = ""
         self._pending = False
+        self._locked = False
+        self._unlock_key = b""
+        """What opens the keys on disk, as far as has been said since the daemon began."""
         self._changing = asyncio.Lock()
         self._resuming: asyncio.Task[None] | None = None
 
@@ -56,12 +62,17 @@ class LocalNodeApi:
 
     async def resume(self) -> None:
         """Goes on where the node was, if it belongs to a cluster. What hinders it is logged, shown by `status`, and
-        tried again until it is mended, or the node leaves."""
+        tried again until it is mended, or the node leaves; a locked one waits for `unlock`."""
         while True:
             async with self._changing:
                 try:
                     await self._resume()
                     self._error = ""
+                    return
+                except Locked as error:
+                    if not self._locked:
+                        log.warning("this manager is locked", advice=error.message)
+                    self._locked = True
                     return
                 except (PyswarmError, OSError) as error:
                     if str(error) != self._error:
@@ -73,12 +84,13 @@ class LocalNodeApi:
         membership = self._state.load()
         if membership is None or self._member is not None:
             return
-        credentials = load_credentials(self._state.certificates)
-        if credentials is None:
+        keychain = load_keychain(self._state.certificates, self._unlock_key)
+        if keychain is None:
             raise FailedPrecondition(
                 f"{self._state.certificates} holds no certificate; `pyswarm leave --force`, then join again"
             )
-        member = Member(self._config, self._state, membership, credentials)
+        self._locked = False
+        member = Member(self._config, self._state, membership, keychain.credentials, keychain)
         await self._start(member, member.resume())
 
     async def init(self, request: InitRequest) -> str:
@@ -105,15 +117,17 @@ class LocalNodeApi:
 
     async def leave(self, force: bool) -> None:
         async with self._changing:
-            if self._member is None and not self._error:
+            if self._member is None and not self._error and not self._locked:
                 raise NotInSwarm
+            if self._locked and not force:
+                raise SwarmLocked
             if self._member is not None:
                 if self._member.manager is not None and not force:
                     raise Unavailable(_what_leaving_costs(self._member.manager))
                 await self._member.leave()
                 self._member = None
             self._state.wipe()
-            self._error = ""
+            self._error, self._locked, self._unlock_key = "", False, b""
             log.info("the node left its cluster")
 
     async def stop(self) -> None:
@@ -126,6 +140,8 @@ class LocalNodeApi:
 
     def status(self) -> LocalNode:
         member = self._member
+        if self._locked:
+            return LocalNode(state="locked", error=SwarmLocked().message)
         if member is None:
             state: LocalState = "error" if self._error else "pending" if self._pending else "inactive"
             return LocalNode(state=state, error=self._error)
@@ -145,12 +161,27 @@ class LocalNodeApi:
         return await self._running_manager().backup(passphrase)
 
     async def unlock(self, key: str) -> None:
-        self._running_manager()
-        raise NotLocked
+        async with self._changing:
+            if not self._locked:
+                if self._member is not None and self._member.identity.role is Role.MANAGER:
+                    raise NotLocked
+                raise NotManager(in_swarm=self._member is not None)
+            self._unlock_key = parse_unlock_key(key)
+            try:
+                await self._resume()
+            except Locked as error:
+                raise InvalidArgument(f"swarm could not be unlocked: invalid key provided: {error.message}") from None
+            except (PyswarmError, OSError) as error:
+                self._error = str(error)
+                self._resuming = asyncio.create_task(self.resume())
+                raise
+            log.info("this manager is unlocked")
 
     def _running_manager(self) -> Manager:
         if self.manager is not None:
             return self.manager
+        if self._locked:
+            raise SwarmLocked
         member = self._member
         if self._error or (member is not None and member.identity.role is Role.MANAGER):
             raise Unavailable(f"This node cannot answer for its swarm: {self.status().error or _STARTING}")
@@ -160,6 +191,8 @@ class LocalNodeApi:
         return await engine_info(self._config.engine)
 
     def _check_free(self) -> None:
+        if self._locked:
+            raise SwarmLocked
         if self._member is not None or self._error:
             raise AlreadyInSwarm
 
@@ -182,10 +215,13 @@ class LocalNodeApi:
 
     async def _go_on_alone(self, request: InitRequest) -> str:
         """If that fails, goes on as what the disk says that it is."""
+        if self._locked:
+            raise SwarmLocked
         was_running = self._member is not None
+        unlock_key = self._unlock_key if self._member is None else self._member.keychain.unlock_key
         sure = was_running and await has_lost_quorum(lambda: self.manager)
         try:
-            member = await go_on_alone(self._config, self._state, request, self._pause, sure)
+            member = await go_on_alone(self._config, self._state, request, self._pause, sure, unlock_key)
             await self._start(member, member.enter())
         except Exception as error:
             if was_running and self._member is None:
@@ -203,6 +239,7 @@ class LocalNodeApi:
 
     async def _pause(self) -> None:
         if self._member is not None:
+            self._unlock_key = self._member.keychain.unlock_key
             await self._member.stop()
             self._member = None
 

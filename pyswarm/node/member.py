@@ -6,6 +6,7 @@ from contextlib import suppress
 from random import Random
 from typing import Any
 
+from core.backoff import Backoff
 from core.clock import SteadyClock, WallClock
 from core.errors import PyswarmError, Unavailable
 from core.logs import logger
@@ -25,12 +26,16 @@ from pyswarm.node.addresses import (
 )
 from pyswarm.node.config import DaemonConfig
 from pyswarm.node.join import withdraw
-from pyswarm.node.renewal import Renewer, ask_managers
+from pyswarm.node.keychain import Keychain
+from pyswarm.node.locking import Locker
+from pyswarm.node.renewal import Renewer, Wanted, ask_managers
 from pyswarm.node.role import ManagerRole
 from pyswarm.node.state import Membership, StateDir
 from worker.agent import Agent
 from worker.database import SqliteDatabase
+from worker.dependencies import Dependencies
 from worker.executor.docker import DockerExecutor
+from worker.executor.docker.files import TaskFiles
 from worker.link import over_channel
 
 _ANY_ADDRESS = "0.0.0.0:2377"
@@ -65,6 +70,7 @@ class Member:
         state: StateDir,
         membership: Membership,
         credentials: Credentials,
+        keychain: Keychain,
         founding: Founding | None = None,
     ) -> None:
         self.address = own_address(config, membership)
@@ -74,26 +80,40 @@ class Member:
         self._state = state
         self._listen = listen_address(config, membership)
         self._credentials = credentials
+        self.keychain = keychain
+        self._leaf = credentials.bundle.certificate
         self._clock = SteadyClock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._ports = RelayPorts(
             config.state_dir / "relay.sock", credentials, on_ports=lambda ack: self._agent.ports_changed(ack)
         )
+        dependencies = Dependencies()
+        files = TaskFiles(state.mounts, dependencies)
         self._agent = Agent(
             connect=over_channel(credentials.channel),
             managers=membership.managers,
-            executor=DockerExecutor(self.identity.cluster_id, self.identity.node_id, config.engine),
+            executor=DockerExecutor(self.identity.cluster_id, self.identity.node_id, files, config.engine),
             database=SqliteDatabase(state.worker_database),
             published_ports=self._ports,
             clock=self._clock,
             rng=Random(),
             on_info=self._on_info,
+            held=self._held,
             addr=self.address.host,
+            dependencies=dependencies,
         )
+        self._locker = Locker(keychain, Backoff(Random(), first=1.0, limit=30.0))
         self._role = ManagerRole(
-            credentials, self._agent, str(self.address), self._new_manager, state.wipe_raft, self._spawn, founding
+            credentials,
+            self._agent,
+            str(self.address),
+            self._new_manager,
+            self._locker.follow,
+            state.wipe_raft,
+            self._spawn,
+            founding,
         )
-        self._renewer = Renewer(credentials, state.certificates, self._ask, WallClock(), Random())
+        self._renewer = Renewer(credentials, keychain.save, self._ask, WallClock(), Random())
 
     @property
     def identity(self) -> NodeIdentity:
@@ -117,7 +137,8 @@ class Member:
     @property
     def error(self) -> str:
         """What the node's owner should do something about; empty when all is well."""
-        return self._fault or self._role.problem or self._renewer.problem or self._agent.refusal
+        parts = (self._fault, self._role.problem, self._renewer.problem, self._locker.problem, self._agent.refusal)
+        return next(filter(None, parts), "")
 
     async def enter(self) -> None:
         """The first start. Returns once a founding manager leads, or a joining one is a member."""
@@ -158,7 +179,9 @@ class Member:
         await self._ports.stop(kill=True)
 
     def _new_manager(self, founding: bool) -> Manager:
-        config = ManagerConfig(self._state.raft, str(self.address), self._listen.host, self._listen.port)
+        config = ManagerConfig(
+            self._state.raft, str(self.address), self._listen.host, self._listen.port, self.keychain.log_keys
+        )
         return Manager(config, self._credentials, self._clock, founding=founding)
 
     async def _follow_certificate(self) -> None:
@@ -169,7 +192,12 @@ class Member:
             unsubscribe()
 
     def _on_new_certificate(self) -> None:
-        self._agent.reconnect()
+        leaf = self._credentials.bundle.certificate
+        if leaf == self._leaf:
+            self._agent.trust_changed()
+        else:
+            self._leaf = leaf
+            self._agent.reconnect()
         self._spawn(self._ports.rotate(self._credentials))
         self._role.look_again()
 
@@ -182,7 +210,12 @@ class Member:
 
     def _on_info(self, info: dispatcher_pb2.SessionInfo) -> None:
         self._told_managers = tuple(ManagerPeer(peer.node_id, peer.addr) for peer in info.managers)
-        self._renewer.want_role(Role(info.node.role))
+        self._renewer.want(Wanted(Role(info.node.role), info.certificate_issuer, info.root_ca))
+
+    def _held(self) -> dispatcher_pb2.HeldCertificate:
+        """As it is on disk: what is not is lost with the process."""
+        credentials = self.keychain.credentials
+        return dispatcher_pb2.HeldCertificate(issuer=credentials.issuer, trust_root=credentials.trust_root)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,14 +12,15 @@ import raft
 from core.clock import WallClock
 from core.errors import FailedPrecondition, Unavailable
 from core.model import Role
-from identity.files import load_credentials
 from identity.model import NodeIdentity
 from manager import recovery
+from manager.logkeys import with_log_key
 from manager.manager import Manager
 from pyswarm.engineapi.ports import InitRequest, RestoreRequest
 from pyswarm.node.addresses import parse_host_port
 from pyswarm.node.config import DaemonConfig
 from pyswarm.node.entering import keep
+from pyswarm.node.keychain import load_keychain
 from pyswarm.node.member import Member, own_address
 from pyswarm.node.state import Membership, StateDir
 
@@ -47,12 +48,12 @@ async def has_lost_quorum(running: Callable[[], Manager | None]) -> bool:
     return first is not None and first is running()
 
 
-async def _be_sure_that_quorum_is_lost(folder: Path, identity: NodeIdentity) -> None:
+async def _be_sure_that_quorum_is_lost(folder: Path, identity: NodeIdentity, log_keys: Sequence[bytes]) -> None:
     """Asks the managers in the log itself, while no manager runs here: whoever takes a connection counts.
 
     Raises FailedPrecondition if they are enough, and what raft.voters raises.
     """
-    voters = await asyncio.to_thread(raft.voters, folder, identity)
+    voters = await asyncio.to_thread(with_log_key, log_keys, lambda key: raft.voters(folder, identity, key))
     others = [addr for node_id, addr in voters.items() if node_id != identity.node_id]
     answers = await asyncio.gather(*map(_answers, others))
     _check_quorum_lost(1 + sum(answers), 1 + len(others))
@@ -80,20 +81,26 @@ def _check_quorum_lost(reachable: int, voters: int) -> None:
 
 
 async def go_on_alone(
-    config: DaemonConfig, state: StateDir, request: InitRequest, stop: Callable[[], Awaitable[None]], sure: bool
+    config: DaemonConfig,
+    state: StateDir,
+    request: InitRequest,
+    stop: Callable[[], Awaitable[None]],
+    sure: bool,
+    unlock_key: bytes,
 ) -> Member:
     """This node as the only manager of its cluster. `stop` is called to stop what runs, once the request is in order.
-    Unless it is `sure` that the others are gone, they are looked for then.
+    Unless it is `sure` that the others are gone, they are looked for then. `unlock_key` opens its keys on disk.
 
     Raises FailedPrecondition for a node without a manager's log or with one that cannot be used, or if the quorum is
     not lost, and InvalidArgument for addresses that cannot be: then nothing is changed on disk.
     """
-    membership, credentials = state.load(), load_credentials(state.certificates)
-    if membership is None or credentials is None or not raft.exists(state.raft):
+    membership, keychain = state.load(), load_keychain(state.certificates, unlock_key)
+    if membership is None or keychain is None or not raft.exists(state.raft):
         raise FailedPrecondition(
             "this node holds no manager's state, so there is nothing to force a new cluster from: run it on a manager "
             "of the cluster that lost its quorum, or without --force-new-cluster for an empty cluster"
         )
+    credentials = keychain.credentials
     if credentials.identity.role is not Role.MANAGER:
         raise FailedPrecondition("this node is no manager any more; run it on a manager")
     wanted = replace(
@@ -104,13 +111,13 @@ async def go_on_alone(
     address = own_address(config, wanted)
     await stop()
     if not sure:
-        await _be_sure_that_quorum_is_lost(state.raft, credentials.identity)
+        await _be_sure_that_quorum_is_lost(state.raft, credentials.identity, keychain.log_keys)
     now = WallClock().now()
-    await asyncio.to_thread(recovery.lead_alone, state.raft, str(address), credentials.identity, now)
+    await asyncio.to_thread(recovery.lead_alone, state.raft, str(address), credentials.identity, now, keychain.log_keys)
     # Without the managers that it once joined through: they are none any more, and no guide to its own address.
     alone = replace(wanted, advertise=wanted.advertise or address.host, managers=())
     state.save(alone)
-    return Member(config, state, alone, credentials)
+    return Member(config, state, alone, credentials, keychain)
 
 
 @asynccontextmanager
@@ -147,5 +154,5 @@ async def restore(config: DaemonConfig, state: StateDir, request: RestoreRequest
     credentials = await asyncio.to_thread(
         recovery.restore, backup, request.passphrase, state.raft, str(address), address.host, WallClock().now()
     )
-    keep(state, membership, credentials)
-    return Member(config, state, membership, credentials)
+    keychain = keep(state, membership, credentials)
+    return Member(config, state, membership, credentials, keychain)

@@ -29,12 +29,14 @@ class ManagerRole:
         agent: Agent,
         address: str,
         new_manager: Callable[[bool], Manager],
+        lock: Callable[[Manager], Coroutine[Any, Any, None]],
         wipe: Callable[[], None],
         spawn: Callable[[Coroutine[Any, Any, None]], None],
         founding: Founding | None,
     ) -> None:
         """`agent` knows the other managers, and is told of this one at `address`; `new_manager` is told whether it
-        founds a cluster; `wipe` takes away a former manager's log; `spawn` runs what ends with the node."""
+        founds a cluster; `lock` keeps the manager's keys locked as the cluster wants, until it is cancelled; `wipe`
+        takes away a former manager's log; `spawn` runs what ends with the node."""
         self.manager: Manager | None = None
         self.problem = ""
         """Why it does not run though it should; empty when all is well."""
@@ -42,6 +44,7 @@ class ManagerRole:
         self._agent = agent
         self._address = address
         self._new_manager = new_manager
+        self._lock = lock
         self._wipe = wipe
         self._spawn = spawn
         self._founding = founding
@@ -107,7 +110,11 @@ class ManagerRole:
 
     async def _watch(self, manager: Manager) -> None:
         """A manager that had to stop (its disk is full or broken) is started again until it can go on."""
-        failure = await manager.ended()
+        locking = asyncio.create_task(self._lock(manager))
+        try:
+            failure = await manager.ended()
+        finally:
+            locking.cancel()
         if failure is not None and self.manager is manager:
             log.error("the manager has stopped; it is started again", reason=failure)
             self.problem = f"the manager on this node has stopped: {failure}"

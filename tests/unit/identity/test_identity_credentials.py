@@ -44,7 +44,7 @@ def test_a_replacement_must_be_the_same_nodes() -> None:
     before = credentials.bundle
     stranger = issuer.credentials("b" * 25).bundle
     with pytest.raises(InvalidArgument, match="another node"):
-        credentials.replace(stranger.key, stranger.certificate, stranger.root)
+        credentials.replace(stranger)
     assert credentials.bundle is before
 
 
@@ -54,10 +54,10 @@ def test_subscribers_hear_of_every_replacement_until_they_leave() -> None:
     heard: list[Role] = []
     leave = credentials.subscribe(lambda: heard.append(credentials.identity.role))
     promoted, demoted = issuer.credentials("a" * 25, Role.MANAGER).bundle, issuer.credentials("a" * 25).bundle
-    credentials.replace(promoted.key, promoted.certificate, promoted.root)
-    credentials.replace(demoted.key, demoted.certificate, demoted.root)
+    credentials.replace(promoted)
+    credentials.replace(demoted)
     leave()
-    credentials.replace(promoted.key, promoted.certificate, promoted.root)
+    credentials.replace(promoted)
     assert heard == [Role.MANAGER, Role.WORKER]
 
 
@@ -103,11 +103,11 @@ async def test_rotation_is_seen_by_new_connections_and_ends_no_old_one() -> None
         with pytest.raises(Unavailable):  # it has expired
             await reach(caller, address, "a" * 25)
         fresh = issuer.credentials("a" * 25).bundle
-        server.replace(fresh.key, fresh.certificate, fresh.root)
+        server.replace(fresh)
         async with caller.channel(address, "a" * 25) as old:
             await call(old, PROBE)
             promoted = issuer.credentials("a" * 25, Role.MANAGER).bundle
-            server.replace(promoted.key, promoted.certificate, promoted.root)
+            server.replace(promoted)
             await reach(caller, address, "swarm-manager")
             await call(old, PROBE)
 
@@ -127,7 +127,7 @@ async def test_the_bootstrap_server_asks_for_no_certificate_and_rotates_too() ->
         with pytest.raises(Unavailable):
             await ask("swarm-manager")
         promoted = issuer.credentials("a" * 25, Role.MANAGER).bundle
-        server.replace(promoted.key, promoted.certificate, promoted.root)
+        server.replace(promoted)
         await ask("swarm-manager")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import FailedPrecondition
-from identity.files import FILE_NAME, load_credentials, save
+from identity.files import FILE_NAME, NodeKeys, load_credentials, save
 from identity.model import PemBundle
 from tests.support.certificates import DAY, Issuer
 
@@ -18,7 +18,7 @@ def mode(path: Path) -> int:
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     credentials = Issuer().credentials()
-    save(tmp_path / "certificates", credentials.bundle)
+    save(tmp_path / "certificates", NodeKeys(credentials.bundle))
     loaded = load_credentials(tmp_path / "certificates")
     assert loaded is not None
     assert loaded.bundle == credentials.bundle
@@ -29,7 +29,7 @@ def test_only_the_owner_may_read(tmp_path: Path) -> None:
     folder.mkdir(mode=0o755)
     before = os.umask(0)
     try:
-        save(folder, Issuer().credentials().bundle)
+        save(folder, NodeKeys(Issuer().credentials().bundle))
     finally:
         os.umask(before)
     assert mode(folder) == 0o700
@@ -43,7 +43,7 @@ def test_there_may_be_none(tmp_path: Path) -> None:
 def test_an_expired_certificate_is_loaded_so_that_it_can_be_renewed(tmp_path: Path) -> None:
     issuer = Issuer()
     old = issuer.credentials(now=issuer.now - 30 * DAY, lifetime=DAY)
-    save(tmp_path, old.bundle)
+    save(tmp_path, NodeKeys(old.bundle))
     loaded = load_credentials(tmp_path)
     assert loaded is not None
     assert loaded.expires_at == old.expires_at < issuer.now
@@ -52,7 +52,7 @@ def test_an_expired_certificate_is_loaded_so_that_it_can_be_renewed(tmp_path: Pa
 def test_a_crash_while_saving_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     issuer = Issuer()
     old, new = issuer.credentials(), issuer.credentials()
-    save(tmp_path, old.bundle)
+    save(tmp_path, NodeKeys(old.bundle))
 
     def crash(descriptor: int) -> None:
         raise OSError("no space left on device")
@@ -60,11 +60,11 @@ def test_a_crash_while_saving_leaves_what_was_there(tmp_path: Path, monkeypatch:
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", crash)
         with pytest.raises(OSError, match="no space left"):
-            save(tmp_path, new.bundle)
+            save(tmp_path, NodeKeys(new.bundle))
     loaded = load_credentials(tmp_path)
     assert loaded is not None
     assert loaded.bundle == old.bundle
-    save(tmp_path, new.bundle)
+    save(tmp_path, NodeKeys(new.bundle))
     loaded = load_credentials(tmp_path)
     assert loaded is not None
     assert loaded.bundle == new.bundle
@@ -74,7 +74,7 @@ def test_a_crash_while_saving_leaves_what_was_there(tmp_path: Path, monkeypatch:
 def test_a_damaged_file_is_said_to_be_damaged_and_what_to_do(tmp_path: Path) -> None:
     issuer = Issuer()
     one, other = issuer.credentials().bundle, issuer.credentials().bundle
-    save(tmp_path, one)
+    save(tmp_path, NodeKeys(one))
     path = tmp_path / FILE_NAME
     whole = path.read_bytes()
     for damaged in (b"", whole[: len(whole) // 2], b"\x00" * 100, one.key + other.certificate + one.root):

@@ -23,9 +23,10 @@ from core.errors import (
 from core.model import Availability, Role
 from core.rpc import abort
 from identity.access import Context
+from identity.certificates import root_fingerprint
 from identity.credentials import Credentials
 from identity.model import NodeIdentity
-from identity.root import issue
+from identity.root import cross_sign, issue
 from identity.tokens import new_token
 from proto import ca_pb2 as pb
 from proto.ca_pb2_grpc import BootstrapServicer, add_BootstrapServicer_to_server
@@ -120,7 +121,8 @@ async def test_CA_01_who_only_repeats_our_root_is_told_nothing() -> None:
     assert bootstrap.told == []
 
 
-async def test_CA_01_who_takes_over_once_the_root_is_known_is_told_nothing() -> None:
+@pytest.mark.parametrize("honest_connections", [2, 3])
+async def test_CA_01_who_takes_over_once_the_root_is_known_is_told_nothing(honest_connections: int) -> None:
     ours, theirs = Issuer(), Issuer()
     honest, impostor = PlayedBootstrap(ours), PlayedBootstrap(theirs)
     connections: list[str] = []
@@ -130,16 +132,16 @@ async def test_CA_01_who_takes_over_once_the_root_is_known_is_told_nothing() -> 
     ):
 
         async def relayed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            target = good if len(connections) < 2 else evil
+            target = good if len(connections) < honest_connections else evil
             connections.append(target)
             host, port = bootstrap_address(target).split(":")
             far_reader, far_writer = await asyncio.open_connection(host, int(port))
             await asyncio.gather(pour(reader, far_writer), pour(far_reader, writer))
 
         async with listening(relayed) as address:
-            with pytest.raises((Unavailable, DeadlineExceeded)):
+            with pytest.raises((Unavailable, DeadlineExceeded, PermissionDenied)):
                 await try_join(new_token(ours.root), address, timeout=3)
-    assert connections[:3] == [good, good, evil]
+    assert connections[: honest_connections + 1] == [good] * honest_connections + [evil]
     assert honest.told == impostor.told == []
 
 
@@ -158,6 +160,21 @@ async def test_CA_01_a_worker_that_plays_manager_is_told_nothing() -> None:
         with pytest.raises(Unavailable, match="no manager of a pyswarm cluster"):
             await try_join(new_token(issuer.root), address)
     assert bootstrap.told == []
+
+
+async def test_CA_06_who_joins_while_one_root_succeeds_another_trusts_both() -> None:
+    """The token is the old root's, what the manager shows is the new one's."""
+    old = Issuer()
+    new = Issuer(old.cluster_id)
+    crossed = cross_sign(old.root, old.key, new.root, old.now)
+    bundle = new.credentials(role=Role.MANAGER).bundle
+    shown = Credentials(bundle.key, bundle.certificate + crossed, old.root + new.root)
+    bootstrap = PlayedBootstrap(new)
+    bootstrap.root, bootstrap.answered_root = old.root, old.root + new.root
+    async with serving(bootstrap, shown) as address:
+        joined = await try_join(new_token(old.root), address)
+    assert joined.bundle.root == old.root + new.root
+    assert joined.issuer == root_fingerprint(new.root)
 
 
 async def test_CA_01_another_root_in_the_answer_is_not_kept() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from core.errors import FailedPrecondition, PermissionDenied, PyswarmError, Unavailable
 from core.model import Role
-from identity.files import save
+from identity.files import NodeKeys, save
 from pyswarm.engineapi.ports import AlreadyInSwarm, InitRequest, JoinRequest, LocalNode, NotInSwarm, NotManager
 from pyswarm.node import local
 from pyswarm.node.addresses import HostPort
@@ -36,6 +36,7 @@ class PlayedMember:
         self.connected = True
         self.manager = SimpleNamespace(members=range(managers), control="control") if managers else None
         self.calls: list[str] = []
+        self.keychain = SimpleNamespace(unlock_key=b"")
 
     async def enter(self) -> None:
         self.calls.append("enter")
@@ -74,7 +75,7 @@ class World:
         return self.member
 
     def keep(self) -> None:
-        save(self.state.certificates, Issuer().credentials().bundle)
+        save(self.state.certificates, NodeKeys(Issuer().credentials().bundle))
         self.state.save(MEMBERSHIP)
 
     def left(self) -> set[str]:

@@ -11,7 +11,7 @@ import pytest
 from core.clock import WallClock
 from core.errors import FailedPrecondition, InvalidArgument, Unavailable
 from core.model import ContainerSpec, Role, ServiceSpec, TaskSpec
-from identity.files import load_credentials, save
+from identity.files import NodeKeys, load_credentials, save
 from identity.keys import new_key_and_csr
 from identity.model import PemBundle
 from identity.root import HOUR, issue
@@ -323,7 +323,8 @@ async def test_CA_09_a_forced_new_cluster_renews_its_expired_certificate(nodes: 
     assert before is not None
     key, csr = new_key_and_csr()
     two_days_ago = WallClock().now() - 48 * HOUR
-    save(folder, PemBundle(key, issue(root.cert, root.key, csr, before.identity, two_days_ago, HOUR), root.cert))
+    expired = issue(root.cert, root.key, csr, before.identity, two_days_ago, HOUR)
+    save(folder, NodeKeys(PemBundle(key, expired, root.cert)))
     survivor.start()
     await survivor.api.resume()
     await survivor.init(force_new_cluster=True)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -16,14 +17,15 @@ from core.errors import NotLeader, PyswarmError, Unavailable
 from core.model import Role
 from core.rpc import abort
 from identity.access import Context
+from identity.certificates import root_fingerprint
 from identity.credentials import Credentials
-from identity.files import load_credentials
+from identity.files import NodeKeys, load_credentials, save
 from identity.keys import new_key_and_csr
-from identity.model import NodeIdentity
-from identity.root import BACKDATE, issue
+from identity.model import NodeIdentity, PemBundle
+from identity.root import BACKDATE, cross_sign, issue
 from proto import ca_pb2 as pb
 from proto.ca_pb2_grpc import NodeCAServicer, add_NodeCAServicer_to_server
-from pyswarm.node.renewal import Renewer, ask_managers, renewal_time
+from pyswarm.node.renewal import Renewer, Wanted, ask_managers, renewal_time
 from tests.support.certificates import DAY, HOUR, Issuer
 from tests.support.waiting import eventually
 
@@ -52,6 +54,9 @@ class PlayedAuthority:
         self.lifetime = 90 * DAY
         self.failures: list[PyswarmError] = []
         self.asked = 0
+        self.trusted = issuer.root
+        self.behind = b""
+        """Goes behind each certificate."""
 
     async def ask(self, csr: bytes) -> pb.IssueCertificateResponse:
         self.asked += 1
@@ -59,7 +64,7 @@ class PlayedAuthority:
             raise self.failures.pop(0)
         identity = NodeIdentity(NODE, self.role, self.issuer.cluster_id)
         leaf = issue(self.issuer.root, self.issuer.key, csr, identity, self.clock.now(), self.lifetime)
-        return pb.IssueCertificateResponse(node_id=NODE, certificate=leaf, root=self.issuer.root)
+        return pb.IssueCertificateResponse(node_id=NODE, certificate=leaf + self.behind, root=self.trusted)
 
 
 class Played:
@@ -71,7 +76,14 @@ class Played:
         self.authority = PlayedAuthority(self.issuer, self.clock)
         self.credentials = self.issuer.credentials(NODE, lifetime=90 * DAY)
         self.folder = folder
-        self.renewer = Renewer(self.credentials, folder, self.authority.ask, self.clock, Random(7))
+        self.full = False
+        """Whether its disk is."""
+        self.renewer = Renewer(self.credentials, self.save, self.authority.ask, self.clock, Random(7))
+
+    def save(self, bundle: PemBundle) -> None:
+        if self.full:
+            raise OSError(28, "No space left on device")
+        save(self.folder, NodeKeys(bundle))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -163,44 +175,87 @@ async def test_CA_05_managers_whose_clocks_are_far_behind_are_not_asked_without_
 async def test_a_changed_role_is_renewed_into_at_once(played: Played) -> None:
     async with played.running():
         await played.settled()
-        played.renewer.want_role(Role.WORKER)
+        played.renewer.want(Wanted(Role.WORKER))
         await played.settled()
         assert played.authority.asked == 0
         played.authority.role = Role.MANAGER
-        played.renewer.want_role(Role.MANAGER)
+        played.renewer.want(Wanted(Role.MANAGER))
         await eventually("promoted", lambda: played.credentials.identity.role is Role.MANAGER)
         played.authority.role = Role.WORKER
-        played.renewer.want_role(Role.WORKER)
+        played.renewer.want(Wanted(Role.WORKER))
         await eventually("demoted", lambda: played.credentials.identity.role is Role.WORKER)
     assert played.authority.asked == 2
 
 
 async def test_a_role_that_the_cluster_does_not_grant_yet_is_asked_for_with_pauses(played: Played) -> None:
     async with played.running():
-        played.renewer.want_role(Role.MANAGER)
+        played.renewer.want(Wanted(Role.MANAGER))
         problem = await eventually("told", lambda: played.renewer.problem)
         assert "has not made this node a manager yet" in problem
         played.authority.role = Role.MANAGER
         await eventually("promoted", lambda: played.credentials.identity.role is Role.MANAGER)
 
 
-async def test_a_full_disk_costs_only_what_is_saved(played: Played, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(folder: Path, bundle: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("pyswarm.node.renewal.save", full)
+async def test_a_full_disk_costs_only_what_is_saved(played: Played) -> None:
+    played.full = True
+    heard: list[bytes] = []
+    played.credentials.subscribe(lambda: heard.append(played.credentials.bundle.certificate))
     async with played.running():
-        played.renewer.want_role(Role.MANAGER)
+        played.renewer.want(Wanted(Role.MANAGER))
         played.authority.role = Role.MANAGER
         problem = await eventually("told", lambda: played.renewer.problem)
         assert "No space left on device" in problem
         assert played.credentials.identity.role is Role.MANAGER
-        monkeypatch.undo()
+        played.full = False
         await eventually("saved once there is room", lambda: not played.renewer.problem)
     assert played.authority.asked == 1
+    assert heard == [played.credentials.bundle.certificate] * 2, "it is said again once it is on disk"
     saved = load_credentials(played.folder)
     assert saved is not None
     assert saved.bundle == played.credentials.bundle
+
+
+async def test_CA_06_a_certificate_of_another_root_is_asked_for_and_on_disk_before_it_is_used(played: Played) -> None:
+    old, new = played.issuer, Issuer(played.issuer.cluster_id, now=played.clock.now())
+    crossed = cross_sign(old.root, old.key, new.root, played.clock.now())
+    wanted = Wanted(Role.WORKER, root_fingerprint(new.root), old.root + new.root)
+    played.authority.issuer, played.authority.trusted = new, old.root + new.root
+    played.authority.behind = crossed
+    used: list[bool] = []
+
+    def on_disk() -> None:
+        saved = load_credentials(played.folder)
+        used.append(saved is not None and saved.bundle == played.credentials.bundle)
+
+    played.credentials.subscribe(on_disk)
+    async with played.running():
+        await played.settled()
+        played.renewer.want(wanted)
+        await eventually("of the new root", lambda: played.credentials.issuer == wanted.issuer)
+        played.renewer.want(wanted)
+        await played.settled()
+        assert played.authority.asked == 1
+        played.renewer.want(replace(wanted, issuer="", root=new.root))
+        await eventually("the old one is forgotten", lambda: played.credentials.bundle.root == new.root)
+    assert played.authority.asked == 1, "whom to trust is no reason for another certificate"
+    assert used == [True, True]
+
+
+async def test_CA_06_who_holds_nothing_of_the_roots_to_be_trusted_gets_a_certificate_of_them(played: Played) -> None:
+    new = Issuer(played.issuer.cluster_id, now=played.clock.now())
+    played.authority.issuer, played.authority.trusted = new, new.root
+    async with played.running():
+        played.renewer.want(Wanted(Role.WORKER, root=new.root))
+        await eventually("of the new root", lambda: played.credentials.bundle.root == new.root)
+    assert played.authority.asked == 1
+
+
+async def test_CA_06_managers_that_do_not_agree_on_the_root_are_not_asked_without_pause(played: Played) -> None:
+    async with played.running():
+        played.renewer.want(Wanted(Role.WORKER, "f" * 64))
+        problem = await eventually("told", lambda: played.renewer.problem)
+        assert "do not agree yet on the root" in problem
+        assert played.authority.asked == 1
 
 
 async def test_another_nodes_certificate_is_not_taken(played: Played) -> None:
@@ -210,8 +265,8 @@ async def test_another_nodes_certificate_is_not_taken(played: Played) -> None:
     async def wrong(csr: bytes) -> pb.IssueCertificateResponse:
         return pb.IssueCertificateResponse(certificate=stranger.certificate, root=stranger.root)
 
-    renewer = Renewer(played.credentials, played.folder, wrong, played.clock, Random(7))
-    renewer.want_role(Role.MANAGER)
+    renewer = Renewer(played.credentials, played.save, wrong, played.clock, Random(7))
+    renewer.want(Wanted(Role.MANAGER))
     task = asyncio.create_task(renewer.run())
     await eventually("told", lambda: renewer.problem)
     task.cancel()

@@ -51,6 +51,10 @@ async def identity() -> SimpleNamespace:
     return SimpleNamespace(role=Role.MANAGER)
 
 
+async def never(manager: object) -> None:
+    """No keys to lock."""
+
+
 @pytest.fixture
 async def role(folder: Folder, identity: SimpleNamespace):
     tasks: list[asyncio.Task[None]] = []
@@ -60,7 +64,9 @@ async def role(folder: Folder, identity: SimpleNamespace):
 
     agent = SimpleNamespace(managers=(), know_managers=lambda addrs: None)
     credentials = SimpleNamespace(identity=identity)
-    made = ManagerRole(credentials, agent, "here:2377", lambda founding: FakeManager(folder), folder.wipe, spawn, None)
+    made = ManagerRole(
+        credentials, agent, "here:2377", lambda founding: FakeManager(folder), never, folder.wipe, spawn, None
+    )
     made.look_again()
     spawn(made.follow())
     await eventually("it runs", lambda: made.manager is not None)

@@ -12,7 +12,7 @@ from core.errors import InvalidArgument, ResourceExhausted, ShuttingDown, Unknow
 from core.ids import new_id
 from core.model import Role
 from identity.credentials import Credentials
-from identity.model import MANAGER_NAME
+from identity.model import MANAGER_NAME, PemBundle
 from proto import raft_pb2 as pb
 from proto.raft_pb2_grpc import RaftStub
 from raft import MAX_COMMAND, codec
@@ -207,7 +207,7 @@ async def test_a_stopped_member_says_so(tmp_path: Path) -> None:
 async def test_certificates_are_renewed_while_it_runs(tmp_path: Path) -> None:
     async with cluster(tmp_path, 3, FAST) as made:
         for manager in made.managers:
-            manager.credentials.replace(*made.authority.issue(manager.id), made.authority.root)
+            manager.credentials.replace(PemBundle(*made.authority.issue(manager.id), made.authority.root))
             await written(made, manager.id.encode())
         last = made.managers[-1].id.encode()
         await until(lambda: all(last in manager.notebook.commands for manager in made.managers))

@@ -406,7 +406,7 @@ async def test_a_lost_quorum_is_the_leaders_answer(
 async def test_calls_go_on_after_our_certificate_was_replaced(cluster: Cluster):
     await cluster.control.create_service(make_spec(), b"1")
     new = cluster.authority.credentials(cluster.credentials.identity.node_id).bundle
-    cluster.credentials.replace(new.key, new.certificate, new.root)
+    cluster.credentials.replace(new)
     await cluster.control.remove_service("web")
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from core.model import Config, ContainerSpec, DependencyKey, Secret, Service, Task
+from core.model import Config, ContainerSpec, Dependency, DependencyKey, Secret, Service, Task
 from core.model.dependencies import key_of, references_of
 from manager.orchestrator.tasks import is_dead
 from manager.orchestrator.worklist import Worklist
@@ -23,7 +23,8 @@ class VersionReaper:
         """Those that may be used no more."""
 
     def start(self, tx: Transaction, now: int) -> int | None:
-        self._old = {key_of(item) for item in (*tx.secrets(), *tx.configs()) if item.superseded_by}
+        held: list[Dependency] = [*tx.secrets(), *tx.configs()]
+        self._old = {key_of(item) for item in held if item.superseded_by}
         self._versions.extend(self._old)
         return now
 

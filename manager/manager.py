@@ -182,6 +182,7 @@ class Manager:
         await _cancelled(self._leading)
         await self._raft.stop()
         await self.control.close()
+        self._local_control.close()
         for server in self._servers:
             await server.stop(grace=_STOP_GRACE)
 

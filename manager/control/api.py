@@ -20,6 +20,7 @@ from core.model import (
     Task,
 )
 from manager.control.counts import TaskCounts
+from manager.watch import Changes, Selector
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,3 +133,12 @@ class ControlApi(LeaderApi, Protocol):
     async def list_tasks(self, filters: Filters) -> list[Task]: ...
 
     async def get_task(self, ref: str) -> Task: ...
+
+    async def past(self, selectors: Sequence[Selector], since: int) -> tuple[list[Changes], int]:
+        """The changes since `since` (nanoseconds since the epoch) that are still known, and the version to `watch`
+        after without a gap."""
+        ...
+
+    def watch(self, selectors: Sequence[Selector], after: int | None = None) -> AsyncGenerator[Changes, None]:
+        """What manager.watch's `follow` gives."""
+        ...

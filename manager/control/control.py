@@ -42,6 +42,7 @@ from manager.control.validation import (
 )
 from manager.replicator import Replicator
 from manager.store import Store
+from manager.watch import Changes, Selector, Watches
 from raft import Member
 
 MAX_REQUEST_ID = 64
@@ -70,6 +71,11 @@ class Control:
         self._read_barrier = read_barrier
         self._members = members
         self._logs = logs
+        self._watches = Watches(store)
+
+    def close(self) -> None:
+        """Every watch ends."""
+        self._watches.close()
 
     async def get_cluster(self) -> Cluster:
         await self._read_barrier()
@@ -182,6 +188,13 @@ class Control:
     async def get_task(self, ref: str) -> Task:
         await self._read_barrier()
         return find_task(self._store, ref)
+
+    async def past(self, selectors: Sequence[Selector], since: int) -> tuple[list[Changes], int]:
+        await self._read_barrier()
+        return self._watches.past(selectors, since)
+
+    def watch(self, selectors: Sequence[Selector], after: int | None = None) -> AsyncGenerator[Changes, None]:
+        return self._watches.follow(selectors, after)
 
     async def logs(
         self, service_refs: Sequence[str], task_refs: Sequence[str], options: LogOptions

@@ -27,6 +27,7 @@ from identity.credentials import Credentials
 from manager.control.api import NOTHING, ControlApi, Filters, LeaderApi, Rotations
 from manager.control.counts import TaskCounts
 from manager.control.remote import NotConnected, RemoteControl
+from manager.watch import Changes, Selector
 from raft import Consensus, Leadership
 
 T = TypeVar("T")
@@ -138,6 +139,12 @@ class RoutedControl:
 
     async def get_task(self, ref: str) -> Task:
         return await self._read_here(lambda: self._local.get_task(ref))
+
+    async def past(self, selectors: Sequence[Selector], since: int) -> tuple[list[Changes], int]:
+        return await self._read_here(lambda: self._local.past(selectors, since))
+
+    def watch(self, selectors: Sequence[Selector], after: int | None = None) -> AsyncGenerator[Changes, None]:
+        return self._local.watch(selectors, after)
 
     async def logs(
         self, service_refs: Sequence[str], task_refs: Sequence[str], options: LogOptions

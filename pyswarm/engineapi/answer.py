@@ -18,14 +18,14 @@ T = TypeVar("T")
 
 
 def answer(value: Any, status: int = 200) -> web.Response:
-    return web.Response(status=status, body=_dump(value), headers=JSON)
+    return web.Response(status=status, body=as_json(value), headers=JSON)
 
 
 async def answer_list(items: Iterable[T], show: Callable[[T], Any]) -> web.Response:
     """A list, however long: a service may have ten thousand tasks, and the loop has heartbeats to answer."""
     shown: list[bytes] = []
     for item in items:
-        shown.append(_dump(show(item)))
+        shown.append(as_json(show(item)))
         if len(shown) % _SLICE == 0:
             await asyncio.sleep(0)
     return web.Response(body=b"[" + b",".join(shown) + b"]", headers=JSON)
@@ -36,5 +36,5 @@ def done(status: int = 200) -> web.Response:
     return web.Response(status=status)
 
 
-def _dump(value: Any) -> bytes:
+def as_json(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()

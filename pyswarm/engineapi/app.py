@@ -3,10 +3,13 @@
 from aiohttp import web
 
 from pyswarm.engineapi import middlewares
+from pyswarm.engineapi.engine import LocalEngine
 from pyswarm.engineapi.handlers import (
     absent,
     backup,
     dependencies,
+    engine,
+    events,
     logs,
     networks,
     nodes,
@@ -16,11 +19,11 @@ from pyswarm.engineapi.handlers import (
     tasks,
 )
 from pyswarm.engineapi.ports import NodeApi
-from pyswarm.engineapi.request import MAX_BODY, NODE
+from pyswarm.engineapi.request import ENGINE, MAX_BODY, NODE
 from pyswarm.engineapi.versions import API_VERSION, PYSWARM_VERSION
 
 _PREFIXES = ("", r"/v{version:\d{1,3}\.\d{1,3}}")
-_NOUNS = (system, swarm, backup, nodes, services, logs, tasks, dependencies, networks, absent)
+_NOUNS = (system, swarm, backup, nodes, services, logs, tasks, dependencies, events, networks, absent, engine)
 _HEADERS = {
     "Api-Version": API_VERSION,
     "Docker-Experimental": "false",
@@ -34,7 +37,7 @@ def make_app(node: NodeApi) -> web.Application:
         middlewares=[middlewares.errors, middlewares.version, middlewares.finish_changes],
         client_max_size=MAX_BODY,
     )
-    app[NODE] = node
+    app[NODE], app[ENGINE] = node, LocalEngine(node.engine_url)
     app.on_response_prepare.append(_say_who)
     for noun in _NOUNS:
         for route in noun.ROUTES:

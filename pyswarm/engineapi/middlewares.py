@@ -10,6 +10,7 @@ from core.logs import logger
 from pyswarm.engineapi import versions
 from pyswarm.engineapi.answer import answer
 from pyswarm.engineapi.errors import ApiError, api_error
+from pyswarm.engineapi.handlers.engine import pass_on
 
 log = logger("pyswarm.engineapi")
 
@@ -41,8 +42,9 @@ async def version(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 @web.middleware
 async def finish_changes(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """A client that hangs up ends what it reads (a log that it follows), but never stops a change half-way."""
-    if request.method in ("GET", "HEAD"):
+    """A client that hangs up ends what it reads (a log that it follows), but never stops a change half-way. What is
+    passed on is the engine's to finish."""
+    if request.method in ("GET", "HEAD") or request.match_info.handler is pass_on:
         return await handler(request)
     return await asyncio.shield(asyncio.ensure_future(handler(request)))
 

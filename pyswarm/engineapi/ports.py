@@ -79,6 +79,11 @@ class RestoreRequest:
 class NodeApi(Protocol):
     """This node's own life. Every method may raise any PyswarmError; its message goes to the user as it is."""
 
+    @property
+    def engine_url(self) -> str:
+        """Of the node's own Docker Engine: unix:///path or tcp://host:port."""
+        ...
+
     async def init(self, request: InitRequest) -> str:
         """Starts a cluster of one manager; its node id. Returns once it leads, and cluster and node can be read:
         clients ask for both at once. Raises AlreadyInSwarm.

@@ -1,12 +1,15 @@
 """What a request carries: its body and its query, read as Docker reads them."""
 
 import json
+import re
 from typing import Any, NoReturn
 
 from aiohttp import web
 
+from core.clock import SECOND
 from core.errors import InvalidArgument
 from manager.control.api import Filters
+from pyswarm.engineapi.engine import LocalEngine
 from pyswarm.engineapi.ports import ControlApi, NodeApi
 from pyswarm.engineapi.wire.fields import UINT64_MAX
 
@@ -14,6 +17,8 @@ MAX_BODY = 3 << 19
 """Bytes. The largest is a config of 1000 KiB in base64; a service's spec must fit into one entry of the log."""
 
 NODE: web.AppKey[NodeApi] = web.AppKey("node")
+ENGINE: web.AppKey[LocalEngine] = web.AppKey("engine")
+_MOMENT = re.compile(r"(\d{1,12})(?:\.(\d{1,9}))?", re.ASCII)
 _FALSE = ("", "0", "no", "false", "none")
 
 
@@ -57,6 +62,17 @@ def filters(request: web.Request) -> Filters:
     if not isinstance(given, dict):
         raise InvalidArgument("filters must be a JSON object")
     return {key: _filter_values(key, values) for key, values in given.items()}
+
+
+def moment(request: web.Request, name: str) -> int | None:
+    """A time of the query, `seconds[.fraction]` since the epoch, in nanoseconds. Raises InvalidArgument."""
+    text = request.query.get(name, "")
+    if not text:
+        return None
+    match = _MOMENT.fullmatch(text)
+    if match is None:
+        raise InvalidArgument(f"invalid {name} {text!r}: give seconds since 1970, such as 1795241473.5")
+    return int(match[1]) * SECOND + int((match[2] or "").ljust(9, "0"))
 
 
 def _filter_values(key: str, values: Any) -> list[str]:

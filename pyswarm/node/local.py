@@ -53,6 +53,10 @@ class LocalNodeApi:
         self._resuming: asyncio.Task[None] | None = None
 
     @property
+    def engine_url(self) -> str:
+        return self._config.engine
+
+    @property
     def manager(self) -> Manager | None:
         return self._member.manager if self._member is not None else None
 

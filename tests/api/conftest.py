@@ -6,12 +6,21 @@ import pytest
 
 from tests.support.api_server import serve
 from tests.support.docker_cli import DockerCli
+from tests.support.fake_engine import FakeEngine
 from tests.support.fake_node import FakeNode
 
 
 @pytest.fixture
-def node() -> FakeNode:
-    return FakeNode()
+async def engine(tmp_path: Path) -> AsyncIterator[FakeEngine]:
+    async with FakeEngine(tmp_path / "engine.sock").serving() as engine:
+        yield engine
+
+
+@pytest.fixture
+def node(engine: FakeEngine) -> FakeNode:
+    node = FakeNode()
+    node.engine_url = engine.url
+    return node
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 from core import errors
 from core.model import Role
 from pyswarm.engineapi.app import make_app
+from pyswarm.engineapi.handlers.engine import NOUNS
 from pyswarm.engineapi.ports import InitRequest
 from pyswarm.engineapi.request import MAX_BODY
 from tests.support.fake_node import FakeNode
@@ -18,7 +19,7 @@ BASE = "http://docker/v1.44"
 SPEC = {"Name": "web", "TaskTemplate": {"ContainerSpec": {"Image": "busybox"}}}
 PUBLIC = {"/_ping", "/version", "/info", "/swarm/init", "/swarm/join", "/swarm/leave", "/swarm/unlock", "/networks"}
 PUBLIC |= {"/networks/{ref}", "/networks/create", "/events", "/secrets/create", "/configs/create", "/pyswarm/restore"}
-ELSEWHERE = ("/distribution", "/containers", "/images", "/volumes", "/plugins")
+ELSEWHERE = ("/distribution", *(f"/{noun}" for noun in NOUNS))
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ async def test_a_version_that_is_not_spoken_is_refused(session, version, word):
         assert word in await refusal(response)
 
 
-@pytest.mark.parametrize("path", ["/nosuch", "/v1.44/nosuch", "/v1.44/containers/json", "/vx/info", "/services/a/b/c"])
+@pytest.mark.parametrize("path", ["/nosuch", "/v1.44/nosuch", "/v1.44/system/prune", "/vx/info", "/services/a/b/c"])
 async def test_a_path_that_is_not_served_says_so(session, path):
     async with session.get(f"http://docker{path}") as response:
         assert response.status == 404

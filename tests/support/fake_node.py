@@ -33,6 +33,7 @@ class FakeNode:
         self.cluster: MemoryCluster | None = None
         self.local = LocalNode()
         self.engine: Mapping[str, Any] = ENGINE_INFO
+        self.engine_url = "unix:///run/no-engine-here.sock"
         self.asked: list[object] = []
 
     async def init(self, request: InitRequest) -> str:

@@ -1,22 +1,19 @@
 """Logs of a service or of one task."""
 
-import re
 from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from core.clock import SECOND
 from core.errors import InvalidArgument, PyswarmError
 from core.logs import logger
 from core.model import LogLine, LogOptions
 from pyswarm.engineapi.errors import ask
-from pyswarm.engineapi.request import control, flag
+from pyswarm.engineapi.request import control, flag, moment
 from pyswarm.engineapi.wire.log_frames import error_frame, log_frame
 
 log = logger("pyswarm.engineapi")
 
 _HEADERS = {"Content-Type": "application/vnd.docker.multiplexed-stream"}
-_SINCE = re.compile(r"(\d{1,12})(?:\.(\d{1,9}))?", re.ASCII)
 _MAX_TAIL = 2**31 - 1
 
 
@@ -62,17 +59,9 @@ def _read_options(request: web.Request) -> LogOptions:
         stdout=stdout,
         stderr=stderr,
         follow=flag(request, "follow"),
-        since=_read_since(request.query.get("since", "")),
+        since=moment(request, "since") or 0,
         tail=_read_tail(request.query.get("tail", "")),
     )
-
-
-def _read_since(text: str) -> int:
-    """Nanoseconds of `seconds[.fraction]`."""
-    match = _SINCE.fullmatch(text or "0")
-    if match is None:
-        raise InvalidArgument(f"invalid since {text!r}: give seconds since 1970, such as 1795241473.5")
-    return int(match[1]) * SECOND + int((match[2] or "").ljust(9, "0"))
 
 
 def _read_tail(text: str) -> int:

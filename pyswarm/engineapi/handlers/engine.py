@@ -1,0 +1,62 @@
+"""What is not the cluster's is the node's own engine's: containers, images and volumes of this node.
+
+The rule is by noun. Every call on one of `NOUNS` is passed on as it is, reads and changes alike, and answered as the
+engine answers: so `docker ps`, `logs`, `exec -it`, `run` or `pull` through this socket do what they do on the node's
+engine. Nothing is gained by it: who may open this socket is root on every node already, as a service may mount `/`.
+As with dockerd, a task's container that somebody stops or removes has failed, and is replaced. The engine's own swarm
+mode, networks and information are never reached: those names are the cluster's here.
+
+The version in the path is left out: the engine may speak none of ours, and answers in its newest.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+
+import aiohttp
+from aiohttp import hdrs, web
+
+from core.logs import logger
+from pyswarm.engineapi.hijack import hand_over, wants_upgrade
+from pyswarm.engineapi.request import ENGINE
+
+NOUNS = ("containers", "exec", "images", "volumes", "plugins", "build", "commit", "auth", "system/df")
+
+_VERSION = re.compile(r"^/v\d{1,3}\.\d{1,3}(?=/)")
+_OF_ONE_CONNECTION = frozenset(
+    {hdrs.CONNECTION, hdrs.KEEP_ALIVE, hdrs.TRANSFER_ENCODING, hdrs.UPGRADE, hdrs.HOST, hdrs.DATE, hdrs.SERVER}
+)
+
+log = logger("pyswarm.engineapi")
+
+
+async def pass_on(request: web.Request) -> web.StreamResponse:
+    engine, path = request.app[ENGINE], _VERSION.sub("", request.raw_path)
+    if wants_upgrade(request):
+        return await hand_over(request, engine, path)
+    body = request.content.iter_any() if request.body_exists else None
+    async with engine.ask(request.method, path, _passed(request.headers), body) as answer:
+        response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=_passed(answer.headers))
+        await response.prepare(request)
+        try:
+            async for chunk in answer.content.iter_any():
+                await response.write(chunk)
+            await response.write_eof()
+        except ConnectionResetError:
+            log.debug("the reader of an engine's answer went away", path=path)
+        except aiohttp.ClientError as error:
+            log.warning("the engine broke off its answer", path=path, reason=str(error))
+            response.force_close()
+        return response
+
+
+def _passed(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name not in _OF_ONE_CONNECTION}
+
+
+def _routes() -> Iterator[web.RouteDef]:
+    for noun in NOUNS:
+        yield web.route("*", f"/{noun}", pass_on)
+        yield web.route("*", f"/{noun}/{{rest:.*}}", pass_on)
+
+
+ROUTES = list(_routes())

@@ -1,0 +1,100 @@
+"""What is not the cluster's is passed on to the node's own engine, streams and taken-over connections included."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from pyswarm.engineapi.ports import InitRequest
+from tests.support.fake_engine import FakeEngine
+from tests.support.waiting import eventually
+
+BASE = "http://docker/v1.44"
+
+
+async def test_containers_images_and_volumes_are_the_engines(session, engine, docker):
+    engine.answers = {
+        "/containers/json": [{"Id": "c" * 64, "Image": "busybox", "Names": ["/web.1"]}],
+        "/images/json": [],
+    }
+    assert (await docker("ps", "--format", "{{.Names}}")).lines == ["web.1"]
+    assert (await docker("images", "-q")).lines == []
+    assert engine.asked == ["GET /containers/json", "GET /images/json"]
+
+
+async def test_a_body_and_a_query_arrive_as_they_were_sent(session, engine):
+    engine.answers = {"/containers/create": {"Id": "new"}}
+    async with session.post(f"{BASE}/containers/create?name=a%20b&x=%2F", json={"Image": "busybox"}) as response:
+        assert response.status == 200
+        assert await response.json() == {"Id": "new"}
+        assert response.headers["Api-Version"] == "1.44", "who answers here is pyswarm"
+    assert engine.asked == ['POST /containers/create?name=a%20b&x=/ {"Image": "busybox"}']
+
+
+async def test_the_engines_errors_are_the_callers(session, engine, docker):
+    refused = await docker.run("inspect", "--type", "container", "nosuch")
+    assert refused.stderr.strip() == "Error response from daemon: No such thing: /containers/nosuch/json"
+
+
+@pytest.mark.parametrize("path", ["/_ping", "/version", "/info", "/swarm", "/services", "/networks", "/nodes"])
+async def test_what_is_the_clusters_never_reaches_the_engine(session, engine, path):
+    async with session.get(BASE + path):
+        pass
+    assert engine.asked == []
+
+
+async def test_an_engine_that_does_not_answer_is_named(node, session, engine, docker):
+    engine.unreachable()
+    refused = await docker.run("ps")
+    assert f"this node's Docker Engine at {engine.url} does not answer" in refused.stderr
+    async with session.post(f"{BASE}/exec/1/start", headers={"Connection": "Upgrade", "Upgrade": "tcp"}) as response:
+        assert response.status == 503
+
+
+async def talk(path: Path, *said: bytes, end: bool = True) -> bytes:
+    """Takes over a connection as the docker command does; what the other side then says, until it ends."""
+    reader, writer = await asyncio.open_unix_connection(str(path))
+    head = b"POST /v1.44/exec/1/start HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
+    writer.write(head + b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
+    try:
+        answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
+        assert answer.startswith(b"HTTP/1.1 101 UPGRADED")
+        writer.writelines(said)
+        if end:
+            writer.write_eof()
+        return await asyncio.wait_for(reader.read(), 20)
+    finally:
+        writer.close()
+
+
+async def test_a_connection_is_taken_over_in_both_directions(session, engine: FakeEngine, socket_path: Path):
+    answer = await talk(socket_path, b"hello\n", b"world\n")
+    assert answer == b"HELLO\nWORLD\nbye\n", "what is said after the end of the input still arrives"
+    assert engine.asked == ["POST /exec/1/start {}"]
+    await eventually("the engine's connection is closed", lambda: engine.open == 0)
+
+
+async def test_much_is_carried_whole(session, socket_path: Path):
+    data = bytes(range(32, 65)) * 40_000
+    assert await talk(socket_path, data, data) == data + data + b"bye\n"
+
+
+async def test_a_client_that_goes_away_ends_its_exec(session, engine: FakeEngine, socket_path: Path):
+    talking = asyncio.create_task(talk(socket_path, b"hello\n", end=False))
+    await eventually("it is being talked to", lambda: engine.open == 1)
+    talking.cancel()
+    await eventually("the engine's connection is closed", lambda: engine.open == 0)
+
+
+async def test_an_engine_that_goes_away_ends_the_exec(session, engine: FakeEngine, socket_path: Path):
+    talking = asyncio.create_task(talk(socket_path, b"hello\n", end=False))
+    await eventually("it is being talked to", lambda: engine.open == 1)
+    for echo in list(engine.echoes):
+        echo.close()
+    assert await talking in (b"", b"HELLO\n")
+
+
+async def test_a_manager_keeps_its_nouns(node, session, engine, docker):
+    await node.init(InitRequest())
+    assert (await docker("node", "ls", "--format", "{{.Hostname}}")).lines == ["vm"]
+    assert engine.asked == []

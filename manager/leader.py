@@ -112,7 +112,7 @@ class Turns:
 
     @property
     def started(self) -> bool:
-        """Whether every controller has made its scan: one does in each turn, as a scan takes a while."""
+        """Whether every controller has made its scan. One does in each turn, and nothing else: a scan takes a while."""
         return self._begun == len(self._controllers)
 
     def take(self, tx: Transaction, events: Sequence[Event], now: int) -> int | None:
@@ -128,8 +128,9 @@ class Turns:
             self._wake_ups[self._begun] = self._controllers[self._begun].start(tx, now)
             seen[self._begun] = tx.mark
             self._begun += 1
-        while self._pass(tx, seen, now) and tx.mark - begin < _MOST_WRITES:
-            pass
+        else:
+            while self._pass(tx, seen, now) and tx.mark - begin < _MOST_WRITES:
+                pass
         for number in range(self._begun):
             self._unseen[number].extend(tx.events_since(seen[number]))
         if not self.started or any(self._unseen):

@@ -21,8 +21,10 @@ class Reaper:
         self._tasks: Worklist[str] = Worklist()
 
     def start(self, tx: Transaction, now: int) -> int | None:
+        services, nodes = {service.id for service in tx.services()}, {node.id for node in tx.nodes()}
         for task in tx.tasks():
-            if not is_wanted(task) or tx.service(task.service_id) is None or _lost_node(tx, task):
+            has_node = task.node_id in nodes or task.status.state < TaskState.ASSIGNED
+            if not (is_wanted(task) and has_node and task.service_id in services):
                 self._tasks.add(task.id)
         return now
 

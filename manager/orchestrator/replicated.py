@@ -50,9 +50,9 @@ class ReplicatedOrchestrator:
 
     def start(self, tx: Transaction, now: int) -> int | None:
         self._services.extend(service.id for service in tx.services())
-        good = {node.id for node in tx.nodes() if not must_leave(node)}
+        good = {"", *(node.id for node in tx.nodes() if not must_leave(node))}
         for task in tx.tasks():
-            if is_wanted(task) and (is_dead(task) or (task.node_id and task.node_id not in good)):
+            if (task.node_id not in good or is_dead(task)) and is_wanted(task):
                 self._tasks.add(task.id)
         return now
 

@@ -24,7 +24,7 @@ from manager.store import Event, EventKind, Transaction
 
 MAX_TASKS = 200
 """Tasks that one step changes or looks at."""
-MAX_READ = 2_000
+MAX_READ = 1_000
 """Tasks that one step reads at the start."""
 SUSPECT_RETRY = SECOND
 _FAILED = (TaskState.FAILED, TaskState.REJECTED)

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-COMMANDS = frozenset({"ca", "config", "network", "secret", "stack", "unlock", "unlock-key"})
-"""By their last word: `swarm ca` is there as `ca`."""
+COMMANDS = frozenset({"config", "network", "secret", "stack"})
+"""By their last word."""
 
 _SERVICE = """
     cap-add cap-drop credential-spec endpoint-mode health-cmd health-interval health-retries health-start-interval
@@ -13,15 +13,15 @@ _SERVICE = """
 _LISTS = "config dns dns-option dns-search generic-resource group host network placement-pref secret sysctl ulimit"
 _CREATE = f"{_LISTS} env-file"
 _UPDATE = " ".join(f"{name}-add {name}-rm" for name in _LISTS.split())
-_CLUSTER = "autolock external-ca max-snapshots"
-_INIT = f"{_CLUSTER} data-path-addr data-path-port default-addr-pool default-addr-pool-mask-length"
+_INIT = "external-ca data-path-addr data-path-port default-addr-pool default-addr-pool-mask-length"
 
 FLAGS: Mapping[str, frozenset[str]] = {
     "service create": frozenset(f"{_SERVICE} {_CREATE}".split()),
     "service update": frozenset(f"{_SERVICE} {_UPDATE}".split()),
     "init": frozenset(_INIT.split()),
     "join": frozenset({"data-path-addr"}),
-    "update": frozenset(_CLUSTER.split()),
+    "update": frozenset({"external-ca"}),
+    "ca": frozenset({"external-ca"}),
 }
 """The flags' long names by command, without its `swarm`."""
 

@@ -9,6 +9,7 @@ import click
 
 from core.errors import InvalidArgument
 from core.units import parse_cpus, parse_duration, parse_size
+from pyswarm.cli.arguments import truth
 from pyswarm.cli.mounts import parse_mount
 from pyswarm.cli.ports import parse_publish
 
@@ -104,6 +105,10 @@ def parse_filter(text: str) -> tuple[str, str]:
     return name.strip().lower(), value.strip()
 
 
+def parse_truth(text: str) -> bool:
+    return truth(text, "for a flag that is on or off")
+
+
 DURATION = Parsed("duration", parse_duration)
 SIZE = Parsed("bytes", parse_size)
 CPUS = Parsed("decimal", parse_cpus)
@@ -114,6 +119,7 @@ COMMAND = Parsed("command", parse_command)
 LABEL = Parsed("label", parse_label)
 ENV = Parsed("env", parse_env)
 FILTER = Parsed("filter", parse_filter)
+TRUTH = Parsed("true|false", parse_truth)
 PUBLISH = Parsed("port", parse_publish)
 MOUNT = Parsed("mount", parse_mount)
 

@@ -1,4 +1,4 @@
-"""The cluster: init, join, leave, update, join-token; at the top level and under `swarm`."""
+"""The cluster: init, join, leave, update, join-token and their like; at the top level and under `swarm`."""
 
 import sys
 from collections.abc import Callable
@@ -10,7 +10,8 @@ from click.core import ParameterSource
 from pyswarm.cli.client import Client
 from pyswarm.cli.commands import Group, command
 from pyswarm.cli.json_types import Json
-from pyswarm.cli.options import COUNT, DURATION, NUMBER, Choice
+from pyswarm.cli.options import COUNT, DURATION, NUMBER, TRUTH, Choice
+from pyswarm.cli.unlocking import print_unlock_key
 
 STDIN = "-"
 DEFAULT_LISTEN = "0.0.0.0:2377"
@@ -19,10 +20,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 swarm = Group(
     "swarm",
     {
+        "ca": ("pyswarm.cli.authority", "authority", "Display and rotate the root certificate"),
         "init": (__name__, "init", "Initialize a cluster"),
         "join": (__name__, "join", "Join a cluster as a worker or manager"),
         "join-token": (__name__, "join_token", "Manage join tokens"),
         "leave": (__name__, "leave", "Leave the cluster"),
+        "unlock": ("pyswarm.cli.unlocking", "unlock", "Unlock this manager"),
+        "unlock-key": ("pyswarm.cli.unlocking", "unlock_key", "Manage the unlock key"),
         "update": (__name__, "update", "Update the cluster's settings"),
     },
     help="Manage the cluster.",
@@ -33,6 +37,7 @@ _SETTINGS = (
     ("cert_expiry", DURATION, "CAConfig", "NodeCertExpiry", "Validity of node certificates, at least 1h (2160h)."),
     ("task_history_limit", NUMBER, "Orchestration", "TaskHistoryRetentionLimit", "Tasks kept of every slot (5)."),
     ("snapshot_interval", COUNT, "Raft", "SnapshotInterval", "Log entries between snapshots."),
+    ("max_snapshots", COUNT, "Raft", "KeepOldSnapshots", "Older snapshots to keep; pyswarm keeps none (0)."),
 )
 
 advertise_option = click.option(
@@ -70,6 +75,7 @@ def with_settings(spec: Json, given: dict[str, Any]) -> Json:
     is_flag=True,
     help="After the loss of the quorum for good: go on as the only manager, with all data and without the others.",
 )
+@click.option("--autolock", is_flag=True, help="Lock managers: after a restart they need the unlock key.")
 @_settings
 @click.pass_context
 def init(
@@ -79,6 +85,7 @@ def init(
     listen_addr: str,
     availability: str,
     force_new_cluster: bool,
+    autolock: bool,
     **settings: Any,
 ) -> None:
     kept = force_new_cluster and ctx.get_parameter_source("listen_addr") is ParameterSource.DEFAULT
@@ -90,11 +97,14 @@ def init(
             "AdvertiseAddr": advertise_addr,
             "Availability": availability,
             "ForceNewCluster": force_new_cluster,
+            "AutoLockManagers": autolock,
             "Spec": with_settings({"Labels": {}}, settings),
         },
     )
     click.echo(f"Swarm initialized: current node ({node_id}) is now a manager.\n")
     print_how_to_join(ctx.obj)
+    if autolock:
+        print_unlock_key(ctx.obj)
 
 
 @command("join", "Join a cluster; the token decides whether as a worker or as a manager.")
@@ -136,15 +146,29 @@ def leave(client: Client, force: bool) -> None:
 
 
 @command("update", "Update the cluster's settings.")
+@click.option(
+    "--autolock",
+    is_flag=False,
+    flag_value="true",
+    type=TRUTH,
+    help="Lock managers, so that after a restart they need the unlock key, or do not.",
+)
 @_settings
 @click.pass_context
-def update(ctx: click.Context, /, **settings: Any) -> None:
-    if all(value is None for value in settings.values()):
+def update(ctx: click.Context, /, autolock: bool | None, **settings: Any) -> None:
+    if autolock is None and all(value is None for value in settings.values()):
         click.echo(ctx.get_help())
         return
     current = ctx.obj.get("/swarm")
-    ctx.obj.post("/swarm/update", with_settings(current["Spec"], settings), {"version": current["Version"]["Index"]})
+    spec = with_settings(current["Spec"], settings)
+    encryption = spec.setdefault("EncryptionConfig", {})
+    was_locked = encryption.get("AutoLockManagers", False)
+    if autolock is not None:
+        encryption["AutoLockManagers"] = autolock
+    ctx.obj.post("/swarm/update", spec, {"version": current["Version"]["Index"]})
     click.echo("Swarm updated.")
+    if autolock and not was_locked:
+        print_unlock_key(ctx.obj)
 
 
 @command("join-token", "Show the command with which a node joins; --rotate makes older tokens useless.")

@@ -44,6 +44,7 @@ def _lines(found: Json) -> Iterator[str]:
         yield f" Managers: {swarm['Managers']}"
         yield f" Nodes: {swarm['Nodes']}"
         yield from _settings(swarm["Cluster"]["Spec"])
+        yield f" Root Rotation In Progress: {str(swarm['Cluster']['RootRotationInProgress']).lower()}"
     if swarm.get("Error"):
         yield f" Error: {swarm['Error']}"
     if swarm.get("NodeAddr"):
@@ -62,6 +63,8 @@ def _settings(spec: Json) -> Iterator[str]:
     yield f"  Heartbeat Period: {_period(spec['Dispatcher']['HeartbeatPeriod'])}"
     yield " CA Configuration:"
     yield f"  Expiry Duration: {_period(spec['CAConfig']['NodeCertExpiry'])}"
+    yield f"  Force Rotate: {spec['CAConfig'].get('ForceRotate', 0)}"
+    yield f" Autolock Managers: {str(spec['EncryptionConfig']['AutoLockManagers']).lower()}"
 
 
 def _period(nanoseconds: int) -> str:

@@ -28,6 +28,8 @@ COMMANDS: Lazy = {
     "service": ("pyswarm.cli.service", "service", "Manage services"),
     "backup": ("pyswarm.cli.backup", "backup", "Write the whole state of the cluster to a sealed file"),
     "restore": ("pyswarm.cli.backup", "restore", "Start a cluster out of a backup"),
+    "events": ("pyswarm.cli.events", "events", "Show what happens in the cluster and on this node"),
+    "system": ("pyswarm.cli.system", "system", "The whole: events, info"),
     "info": ("pyswarm.cli.system", "info", "Show this node and its cluster"),
     "version": ("pyswarm.cli.system", "version", "Show the versions of the command and the daemon"),
     "daemon": ("pyswarm.cli.daemon", "daemon", "Run the daemon in the foreground"),

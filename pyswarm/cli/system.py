@@ -9,12 +9,21 @@ import click
 from core.clock import SECOND
 from core.units import format_duration
 from pyswarm.cli.client import Client
-from pyswarm.cli.commands import command
+from pyswarm.cli.commands import Group, command
 from pyswarm.cli.errors import CannotConnect
 from pyswarm.cli.json_types import Json
 from pyswarm.cli.options import inspect_format_option
 from pyswarm.cli.output import print_inspected
 from pyswarm.cli.words import duration_in_words
+
+system = Group(
+    "system",
+    {
+        "events": ("pyswarm.cli.events", "events", "Show what happens in the cluster and on this node"),
+        "info": (__name__, "info", "Show this node and its cluster"),
+    },
+    help="The whole: events, info.",
+)
 
 
 @command("info", "Show this node and its cluster.")

@@ -13,6 +13,7 @@ from core.model import Availability, Config, ConfigSpec, NodeState, NodeStatus, 
 from pyswarm.engineapi.ports import InitRequest
 from tests.support.fake_node import FakeNode
 from tests.support.memory_cluster import START
+from tests.support.pyswarm_cli import PyswarmCli
 from tests.support.waiting import eventually
 
 BASE = "http://docker/v1.44/events"
@@ -239,3 +240,29 @@ async def test_the_docker_command_shows_them(session, manager, docker):
     (line,) = shown.lines
     assert line.split(" ", 1)[1].startswith("service create ")
     assert line.endswith("(name=web)")
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        (),
+        ("--filter", "type=service", "--filter", "event=create"),
+        ("--format", "json"),
+        ("--format", "{{.Type}} {{.Action}} {{.Actor.ID}} {{.Actor.Attributes.name}} {{.TimeNano}}"),
+        ("--format", "{{.Scope}} {{json .Actor.Attributes}}"),
+        ("--filter", "colour=red"),
+        ("--filter", "type"),
+    ],
+)
+async def test_our_command_shows_what_dockers_does(session, manager, engine, docker, socket_path, flags):
+    engine.events = [local("start", START + 5)]
+    await manager.cluster.run("web", replicas=0)
+    bounds = ("--since", "0", "--until", str(START // SECOND + 10_000))
+    theirs = await docker.run("system", "events", *bounds, *flags)
+    ours = await PyswarmCli(socket_path).run("system", "events", *bounds, *flags)
+    assert ours.stdout == theirs.stdout
+    assert ours.exit == theirs.exit
+    if theirs.exit == 0:
+        assert await PyswarmCli(socket_path).run("events", *bounds, *flags) == ours
+    else:
+        assert ours.stderr.strip() in theirs.stderr.replace("docker system", "pyswarm system")

@@ -10,8 +10,9 @@ from pyswarm.cli.client import Client, path_to
 from pyswarm.cli.commands import command
 from pyswarm.cli.completion import complete_services
 from pyswarm.cli.errors import NOT_FOUND, ApiError
+from pyswarm.cli.moments import parse_moment
 from pyswarm.cli.options import no_resolve_option, no_trunc_option
-from pyswarm.cli.service.log_lines import Details, Frames, LogLine, parse_since, split
+from pyswarm.cli.service.log_lines import Details, Frames, LogLine, split
 from pyswarm.cli.tasks import Names
 from pyswarm.cli.words import short_id
 
@@ -36,7 +37,7 @@ def logs(client: Client, /, target: str, **given: Any) -> None:
         "stderr": True,
         "follow": given["follow"],
         "tail": given["tail"],
-        "since": parse_since(given["since"], time.time()),
+        "since": parse_moment("since", given["since"], time.time()),
         "timestamps": given["timestamps"],
         "details": given["details"] or not given["raw"],
     }

@@ -1,9 +1,7 @@
-import click
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyswarm.cli.service.log_lines import Details, Frames, LogLine, parse_since, split
+from pyswarm.cli.service.log_lines import Details, Frames, LogLine, split
 
 IDS = "com.docker.swarm.node.id=n,com.docker.swarm.service.id=s,com.docker.swarm.task.id=t"
 
@@ -33,14 +31,3 @@ def test_a_line_is_split_into_time_details_and_text():
 def test_details_beyond_the_ids_are_sorted():
     assert Details.of(f"z=1,{IDS},a=2") == Details("n", "s", "t", "a=2,z=1")
     assert Details.of("") == Details("", "", "", "=")
-
-
-def test_since_is_a_time_a_duration_or_seconds():
-    assert parse_since("", 100) == ""
-    assert parse_since("1.5", 100) == "1.5"
-    assert parse_since("1m30s", 100) == "10.000000000"
-    assert parse_since("1970-01-01T00:01:00Z", 0) == "60.000000000"
-    assert parse_since("1970-01-01T01:01:00+01:00", 0) == "60.000000000"
-    assert parse_since("1000h", 100) == "0.000000000"
-    with pytest.raises(click.ClickException, match="write it like 2013-01-02T13:23:37Z or 42m"):
-        parse_since("yesterday", 0)

@@ -10,6 +10,7 @@ from pyswarm.cli.node import node
 from pyswarm.cli.raft import raft
 from pyswarm.cli.service import service
 from pyswarm.cli.swarm import swarm
+from pyswarm.cli.system import system
 
 _HEAVY = """
     aiodocker aiohttp asyncio cryptography google.protobuf grpc manager multiprocessing prometheus_client psutil
@@ -45,14 +46,14 @@ def test_help_loads_next_to_nothing():
         assert name in shown
 
 
-@pytest.mark.parametrize("name", set(COMMANDS) - {"swarm", "node", "raft", "service"})
+@pytest.mark.parametrize("name", set(COMMANDS) - {"swarm", "node", "raft", "service", "system"})
 def test_every_command_has_help(name):
     shown, modules = loaded_by(name, "--help")
     assert shown.startswith(f"Usage: pyswarm {name} ")
     assert modules.isdisjoint(HEAVY)
 
 
-@pytest.mark.parametrize("group", [node, raft, service, swarm], ids=lambda group: group.name)
+@pytest.mark.parametrize("group", [node, raft, service, swarm, system], ids=lambda group: group.name)
 def test_a_bare_noun_prints_its_help_and_every_verb_has_its_own(group):
     shown, modules = loaded_by(group.name)
     assert shown.startswith(f"Usage: pyswarm {group.name} [OPTIONS] COMMAND [ARGS]...")

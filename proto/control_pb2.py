@@ -27,7 +27,7 @@ from proto import dispatcher_pb2 as proto_dot_dispatcher__pb2
 from proto import model_pb2 as proto_dot_model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13proto/control.proto\x12\npyswarm.v1\x1a\x12proto/access.proto\x1a\x16proto/dispatcher.proto\x1a\x11proto/model.proto\"\x07\n\x05\x45mpty\"\x1c\n\nStringList\x12\x0e\n\x06values\x18\x01 \x03(\t\"\x8c\x01\n\x0bListRequest\x12\x35\n\x07\x66ilters\x18\x01 \x03(\x0b\x32$.pyswarm.v1.ListRequest.FiltersEntry\x1a\x46\n\x0c\x46iltersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12%\n\x05value\x18\x02 \x01(\x0b\x32\x16.pyswarm.v1.StringList:\x02\x38\x01\"\x19\n\nGetRequest\x12\x0b\n\x03ref\x18\x01 \x01(\t\"\xc9\x01\n\x14UpdateClusterRequest\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12%\n\x04spec\x18\x02 \x01(\x0b\x32\x17.pyswarm.v1.ClusterSpec\x12\x1b\n\x13rotate_worker_token\x18\x03 \x01(\x08\x12\x1c\n\x14rotate_manager_token\x18\x04 \x01(\x08\x12\x19\n\x11rotate_unlock_key\x18\x05 \x01(\x08\x12\x11\n\troot_cert\x18\x06 \x01(\x0c\x12\x10\n\x08root_key\x18\x07 \x01(\x0c\"4\n\x11ListNodesResponse\x12\x1f\n\x05nodes\x18\x01 \x03(\x0b\x32\x10.pyswarm.v1.Node\"Y\n\x11UpdateNodeRequest\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\"\n\x04spec\x18\x03 \x01(\x0b\x32\x14.pyswarm.v1.NodeSpec\"/\n\x11RemoveNodeRequest\x12\x0b\n\x03ref\x18\x01 \x01(\t\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\"Q\n\x14\x43reateServiceRequest\x12%\n\x04spec\x18\x01 \x01(\x0b\x32\x17.pyswarm.v1.ServiceSpec\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\"t\n\x14UpdateServiceRequest\x12\x12\n\nservice_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12%\n\x04spec\x18\x03 \x01(\x0b\x32\x17.pyswarm.v1.ServiceSpec\x12\x10\n\x08rollback\x18\x04 \x01(\x08\"l\n\x0e\x44\x65pendencySpec\x12(\n\x06secret\x18\x01 \x01(\x0b\x32\x16.pyswarm.v1.SecretSpecH\x00\x12(\n\x06\x63onfig\x18\x02 \x01(\x0b\x32\x16.pyswarm.v1.ConfigSpecH\x00\x42\x06\n\x04spec\":\n\rDependencyRef\x12\x10\n\x06secret\x18\x01 \x01(\tH\x00\x12\x10\n\x06\x63onfig\x18\x02 \x01(\tH\x00\x42\x05\n\x03ref\"\x1a\n\x0c\x44\x65pendencyId\x12\n\n\x02id\x18\x01 \x01(\t\"W\n\x17\x43reateDependencyRequest\x12(\n\x04spec\x18\x01 \x01(\x0b\x32\x1a.pyswarm.v1.DependencySpec\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\"`\n\x17UpdateDependencyRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12(\n\x04spec\x18\x03 \x01(\x0b\x32\x1a.pyswarm.v1.DependencySpec\"f\n\x1b\x41\x64\x64\x44\x65pendencyVersionRequest\x12%\n\x02of\x18\x01 \x01(\x0b\x32\x19.pyswarm.v1.DependencyRef\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x12\n\nrequest_id\x18\x03 \x01(\x0c\"_\n\x0bLogsRequest\x12\x14\n\x0cservice_refs\x18\x01 \x03(\t\x12\x11\n\ttask_refs\x18\x02 \x03(\t\x12\'\n\x07options\x18\x03 \x01(\x0b\x32\x16.pyswarm.v1.LogOptions2\xd8\x07\n\x07\x43ontrol\x12L\n\rUpdateCluster\x12 .pyswarm.v1.UpdateClusterRequest\x1a\x13.pyswarm.v1.Cluster\"\x04\xc8\xf3\x18\x01\x12I\n\tListNodes\x12\x17.pyswarm.v1.ListRequest\x1a\x1d.pyswarm.v1.ListNodesResponse\"\x04\xc8\xf3\x18\x01\x12\x39\n\x07GetNode\x12\x16.pyswarm.v1.GetRequest\x1a\x10.pyswarm.v1.Node\"\x04\xc8\xf3\x18\x01\x12\x43\n\nUpdateNode\x12\x1d.pyswarm.v1.UpdateNodeRequest\x1a\x10.pyswarm.v1.Node\"\x04\xc8\xf3\x18\x01\x12\x44\n\nRemoveNode\x12\x1d.pyswarm.v1.RemoveNodeRequest\x1a\x11.pyswarm.v1.Empty\"\x04\xc8\xf3\x18\x01\x12L\n\rCreateService\x12 .pyswarm.v1.CreateServiceRequest\x1a\x13.pyswarm.v1.Service\"\x04\xc8\xf3\x18\x01\x12L\n\rUpdateService\x12 .pyswarm.v1.UpdateServiceRequest\x1a\x13.pyswarm.v1.Service\"\x04\xc8\xf3\x18\x01\x12@\n\rRemoveService\x12\x16.pyswarm.v1.GetRequest\x1a\x11.pyswarm.v1.Empty\"\x04\xc8\xf3\x18\x01\x12W\n\x10\x43reateDependency\x12#.pyswarm.v1.CreateDependencyRequest\x1a\x18.pyswarm.v1.DependencyId\"\x04\xc8\xf3\x18\x01\x12P\n\x10UpdateDependency\x12#.pyswarm.v1.UpdateDependencyRequest\x1a\x11.pyswarm.v1.Empty\"\x04\xc8\xf3\x18\x01\x12_\n\x14\x41\x64\x64\x44\x65pendencyVersion\x12\'.pyswarm.v1.AddDependencyVersionRequest\x1a\x18.pyswarm.v1.DependencyId\"\x04\xc8\xf3\x18\x01\x12\x46\n\x10RemoveDependency\x12\x19.pyswarm.v1.DependencyRef\x1a\x11.pyswarm.v1.Empty\"\x04\xc8\xf3\x18\x01\x12<\n\x04Logs\x12\x17.pyswarm.v1.LogsRequest\x1a\x13.pyswarm.v1.LogLine\"\x04\xc8\xf3\x18\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13proto/control.proto\x12\npyswarm.v1\x1a\x12proto/access.proto\x1a\x16proto/dispatcher.proto\x1a\x11proto/model.proto\"\x07\n\x05\x45mpty\"\x1c\n\nStringList\x12\x0e\n\x06values\x18\x01 \x03(\t\"\x8c\x01\n\x0bListRequest\x12\x35\n\x07\x66ilters\x18\x01 \x03(\x0b\x32$.pyswarm.v1.ListRequest.FiltersEntry\x1a\x46\n\x0c\x46iltersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12%\n\x05value\x18\x02 \x01(\x0b\x32\x16.pyswarm.v1.StringList:\x02\x38\x01\"\x19\n\nGetRequest\x12\x0b\n\x03ref\x18\x01 \x01(\t\"\xc9\x01\n\x14UpdateClusterRequest\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12%\n\x04spec\x18\x02 \x01(\x0b\x32\x17.pyswarm.v1.ClusterSpec\x12\x1b\n\x13rotate_worker_token\x18\x03 \x01(\x08\x12\x1c\n\x14rotate_manager_token\x18\x04 \x01(\x08\x12\x19\n\x11rotate_unlock_key\x18\x05 \x01(\x08\x12\x11\n\troot_cert\x18\x06 \x01(\x0c\x12\x10\n\x08root_key\x18\x07 \x01(\x0c\"4\n\x11ListNodesResponse\x12\x1f\n\x05nodes\x18\x01 \x03(\x0b\x32\x10.pyswarm.v1.Node\"Y\n\x11UpdateNodeRequest\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\"\n\x04spec\x18\x03 \x01(\x0b\x32\x14.pyswarm.v1.NodeSpec\"/\n\x11RemoveNodeRequest\x12\x0b\n\x03ref\x18\x01 \x01(\t\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\"Q\n\x14\x43reateServiceRequest\x12%\n\x04spec\x18\x01 \x01(\x0b\x32\x17.pyswarm.v1.ServiceSpec\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\"=\n\x14\x44ryRunServiceRequest\x12%\n\x04spec\x18\x01 \x01(\x0b\x32\x17.pyswarm.v1.ServiceSpec\"t\n\x14UpdateServiceRequest\x12\x12\n\nservice_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12%\n\x04spec\x18\x03 \x01(\x0b\x32\x17.pyswarm.v1.ServiceSpec\x12\x10\n\x08rollback\x18\x04 \x01(\x08\"l\n\x0e\x44\x65pendencySpec\x12(\n\x06secret\x18\x01 \x01(\x0b\x32\x16.pyswarm.v1.SecretSpecH\x00\x12(\n\x06\x63onfig\x18\x02 \x01(\x0b\x32\x16.pyswarm.v1.ConfigSpecH\x00\x42\x06\n\x04spec\":\n\rDependencyRef\x12\x10\n\x06secret\x18\x01 \x01(\tH\x00\x12\x10\n\x06\x63onfig\x18\x02 \x01(\tH\x00\x42\x05\n\x03ref\"\x1a\n\x0c\x44\x65pendencyId\x12\n\n\x02id\x18\x01 \x01(\t\"W\n\x17\x43reateDependencyRequest\x12(\n\x04spec\x18\x01 \x01(\x0b\x32\x1a.pyswarm.v1.DependencySpec\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\"`\n\x17UpdateDependencyRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12(\n\x04spec\x18\x03 \x01(\x0b\x32\x1a.pyswarm.v1.DependencySpec\"f\n\x1b\x41\x64\x64\x44\x65pendencyVersionRequest\x12%\n\x02of\x18\x01 \x01(\x0b\x32\x19.pyswarm.v1.DependencyRef\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x12\n\nrequest_id\x18\x03 \x01(\x0c\"_\n\x0bLogsRequest\x12\x14\n\x0cservice_refs\x18\x01 \x03(\t\x12\x11\n\ttask_refs\x18\x02 \x03(\t\x12\'\n\x07options\x18\x03 \x01(\x0b\x32\x16.pyswarm.v1.LogOptions2\xb9\t\n\x07\x43ontrol\x12L\n\rUpdateCluster\x12 .pyswarm.v1.UpdateClusterRequest\x1a\x13.pyswarm.v1.Cluster\"\x04\xc8\xf3\x18\x01\x12I\n\tListNodes\x12\x17.pyswarm.v1.ListRequest\x1a\x1d.pyswarm.v1.ListNodesResponse\"\x04\xc8\xf3\x18\x01\x12\x39\n\x07GetNode\x12\x16.pyswarm.v1.GetRequest\x1a\x10.pyswarm.v1.Node\"\x04\xc8\xf3\x18\x01\x12\x43\n\nUpdateNode\x12\x1d.pyswarm.v1.UpdateNodeRequest\x1a\x10.pyswarm.v1.Node\"\x04\xc8\xf3\x18\x01\x12\x44\n\nRemoveNode\x12\x1d.pyswarm.v1.RemoveNodeRequest\x1a\x11.pyswarm.v1.Empty\"\x04\xc8\xf3\x18\x01\x12L\n\rCreateService\x12 .pyswarm.v1.CreateServiceRequest\x1a\x13.pyswarm.v1.Service\"\x04\xc8\xf3\x18\x01\x12L\n\rUpdateService\x12 .pyswarm.v1.UpdateServiceRequest\x1a\x13.pyswarm.v1.Service\"\x04\xc8\xf3\x18\x01\x12@\n\rRemoveService\x12\x16.pyswarm.v1.GetRequest\x1a\x11.pyswarm.v1.Empty\"\x04\xc8\xf3\x18\x01\x12P\n\rDryRunService\x12 .pyswarm.v1.DryRunServiceRequest\x1a\x17.pyswarm.v1.Explanation\"\x04\xc8\xf3\x18\x01\x12G\n\x0e\x45xplainService\x12\x16.pyswarm.v1.GetRequest\x1a\x17.pyswarm.v1.Explanation\"\x04\xc8\xf3\x18\x01\x12\x44\n\x0b\x45xplainTask\x12\x16.pyswarm.v1.GetRequest\x1a\x17.pyswarm.v1.Explanation\"\x04\xc8\xf3\x18\x01\x12W\n\x10\x43reateDependency\x12#.pyswarm.v1.CreateDependencyRequest\x1a\x18.pyswarm.v1.DependencyId\"\x04\xc8\xf3\x18\x01\x12P\n\x10UpdateDependency\x12#.pyswarm.v1.UpdateDependencyRequest\x1a\x11.pyswarm.v1.Empty\"\x04\xc8\xf3\x18\x01\x12_\n\x14\x41\x64\x64\x44\x65pendencyVersion\x12\'.pyswarm.v1.AddDependencyVersionRequest\x1a\x18.pyswarm.v1.DependencyId\"\x04\xc8\xf3\x18\x01\x12\x46\n\x10RemoveDependency\x12\x19.pyswarm.v1.DependencyRef\x1a\x11.pyswarm.v1.Empty\"\x04\xc8\xf3\x18\x01\x12<\n\x04Logs\x12\x17.pyswarm.v1.LogsRequest\x1a\x13.pyswarm.v1.LogLine\"\x04\xc8\xf3\x18\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -52,6 +52,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONTROL'].methods_by_name['UpdateService']._serialized_options = b'\310\363\030\001'
   _globals['_CONTROL'].methods_by_name['RemoveService']._loaded_options = None
   _globals['_CONTROL'].methods_by_name['RemoveService']._serialized_options = b'\310\363\030\001'
+  _globals['_CONTROL'].methods_by_name['DryRunService']._loaded_options = None
+  _globals['_CONTROL'].methods_by_name['DryRunService']._serialized_options = b'\310\363\030\001'
+  _globals['_CONTROL'].methods_by_name['ExplainService']._loaded_options = None
+  _globals['_CONTROL'].methods_by_name['ExplainService']._serialized_options = b'\310\363\030\001'
+  _globals['_CONTROL'].methods_by_name['ExplainTask']._loaded_options = None
+  _globals['_CONTROL'].methods_by_name['ExplainTask']._serialized_options = b'\310\363\030\001'
   _globals['_CONTROL'].methods_by_name['CreateDependency']._loaded_options = None
   _globals['_CONTROL'].methods_by_name['CreateDependency']._serialized_options = b'\310\363\030\001'
   _globals['_CONTROL'].methods_by_name['UpdateDependency']._loaded_options = None
@@ -82,22 +88,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REMOVENODEREQUEST']._serialized_end=703
   _globals['_CREATESERVICEREQUEST']._serialized_start=705
   _globals['_CREATESERVICEREQUEST']._serialized_end=786
-  _globals['_UPDATESERVICEREQUEST']._serialized_start=788
-  _globals['_UPDATESERVICEREQUEST']._serialized_end=904
-  _globals['_DEPENDENCYSPEC']._serialized_start=906
-  _globals['_DEPENDENCYSPEC']._serialized_end=1014
-  _globals['_DEPENDENCYREF']._serialized_start=1016
-  _globals['_DEPENDENCYREF']._serialized_end=1074
-  _globals['_DEPENDENCYID']._serialized_start=1076
-  _globals['_DEPENDENCYID']._serialized_end=1102
-  _globals['_CREATEDEPENDENCYREQUEST']._serialized_start=1104
-  _globals['_CREATEDEPENDENCYREQUEST']._serialized_end=1191
-  _globals['_UPDATEDEPENDENCYREQUEST']._serialized_start=1193
-  _globals['_UPDATEDEPENDENCYREQUEST']._serialized_end=1289
-  _globals['_ADDDEPENDENCYVERSIONREQUEST']._serialized_start=1291
-  _globals['_ADDDEPENDENCYVERSIONREQUEST']._serialized_end=1393
-  _globals['_LOGSREQUEST']._serialized_start=1395
-  _globals['_LOGSREQUEST']._serialized_end=1490
-  _globals['_CONTROL']._serialized_start=1493
-  _globals['_CONTROL']._serialized_end=2477
+  _globals['_DRYRUNSERVICEREQUEST']._serialized_start=788
+  _globals['_DRYRUNSERVICEREQUEST']._serialized_end=849
+  _globals['_UPDATESERVICEREQUEST']._serialized_start=851
+  _globals['_UPDATESERVICEREQUEST']._serialized_end=967
+  _globals['_DEPENDENCYSPEC']._serialized_start=969
+  _globals['_DEPENDENCYSPEC']._serialized_end=1077
+  _globals['_DEPENDENCYREF']._serialized_start=1079
+  _globals['_DEPENDENCYREF']._serialized_end=1137
+  _globals['_DEPENDENCYID']._serialized_start=1139
+  _globals['_DEPENDENCYID']._serialized_end=1165
+  _globals['_CREATEDEPENDENCYREQUEST']._serialized_start=1167
+  _globals['_CREATEDEPENDENCYREQUEST']._serialized_end=1254
+  _globals['_UPDATEDEPENDENCYREQUEST']._serialized_start=1256
+  _globals['_UPDATEDEPENDENCYREQUEST']._serialized_end=1352
+  _globals['_ADDDEPENDENCYVERSIONREQUEST']._serialized_start=1354
+  _globals['_ADDDEPENDENCYVERSIONREQUEST']._serialized_end=1456
+  _globals['_LOGSREQUEST']._serialized_start=1458
+  _globals['_LOGSREQUEST']._serialized_end=1553
+  _globals['_CONTROL']._serialized_start=1556
+  _globals['_CONTROL']._serialized_end=2765
 # @@protoc_insertion_point(module_scope)

@@ -250,6 +250,26 @@ class CreateServiceRequest(_message.Message):
 Global___CreateServiceRequest: _TypeAlias = CreateServiceRequest  # noqa: Y015
 
 @_typing.final
+class DryRunServiceRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SPEC_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def spec(self) -> _model_pb2.ServiceSpec: ...
+    def __init__(
+        self,
+        *,
+        spec: _model_pb2.ServiceSpec | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DryRunServiceRequest: _TypeAlias = DryRunServiceRequest  # noqa: Y015
+
+@_typing.final
 class UpdateServiceRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

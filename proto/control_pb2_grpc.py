@@ -76,6 +76,21 @@ class ControlStub(object):
                 request_serializer=proto_dot_control__pb2.GetRequest.SerializeToString,
                 response_deserializer=proto_dot_control__pb2.Empty.FromString,
                 _registered_method=True)
+        self.DryRunService = channel.unary_unary(
+                '/pyswarm.v1.Control/DryRunService',
+                request_serializer=proto_dot_control__pb2.DryRunServiceRequest.SerializeToString,
+                response_deserializer=proto_dot_model__pb2.Explanation.FromString,
+                _registered_method=True)
+        self.ExplainService = channel.unary_unary(
+                '/pyswarm.v1.Control/ExplainService',
+                request_serializer=proto_dot_control__pb2.GetRequest.SerializeToString,
+                response_deserializer=proto_dot_model__pb2.Explanation.FromString,
+                _registered_method=True)
+        self.ExplainTask = channel.unary_unary(
+                '/pyswarm.v1.Control/ExplainTask',
+                request_serializer=proto_dot_control__pb2.GetRequest.SerializeToString,
+                response_deserializer=proto_dot_model__pb2.Explanation.FromString,
+                _registered_method=True)
         self.CreateDependency = channel.unary_unary(
                 '/pyswarm.v1.Control/CreateDependency',
                 request_serializer=proto_dot_control__pb2.CreateDependencyRequest.SerializeToString,
@@ -154,6 +169,24 @@ class ControlServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DryRunService(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainService(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainTask(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateDependency(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -226,6 +259,21 @@ def add_ControlServicer_to_server(servicer, server):
                     servicer.RemoveService,
                     request_deserializer=proto_dot_control__pb2.GetRequest.FromString,
                     response_serializer=proto_dot_control__pb2.Empty.SerializeToString,
+            ),
+            'DryRunService': grpc.unary_unary_rpc_method_handler(
+                    servicer.DryRunService,
+                    request_deserializer=proto_dot_control__pb2.DryRunServiceRequest.FromString,
+                    response_serializer=proto_dot_model__pb2.Explanation.SerializeToString,
+            ),
+            'ExplainService': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainService,
+                    request_deserializer=proto_dot_control__pb2.GetRequest.FromString,
+                    response_serializer=proto_dot_model__pb2.Explanation.SerializeToString,
+            ),
+            'ExplainTask': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainTask,
+                    request_deserializer=proto_dot_control__pb2.GetRequest.FromString,
+                    response_serializer=proto_dot_model__pb2.Explanation.SerializeToString,
             ),
             'CreateDependency': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateDependency,
@@ -469,6 +517,87 @@ class Control(object):
             '/pyswarm.v1.Control/RemoveService',
             proto_dot_control__pb2.GetRequest.SerializeToString,
             proto_dot_control__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DryRunService(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pyswarm.v1.Control/DryRunService',
+            proto_dot_control__pb2.DryRunServiceRequest.SerializeToString,
+            proto_dot_model__pb2.Explanation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainService(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pyswarm.v1.Control/ExplainService',
+            proto_dot_control__pb2.GetRequest.SerializeToString,
+            proto_dot_model__pb2.Explanation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainTask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pyswarm.v1.Control/ExplainTask',
+            proto_dot_control__pb2.GetRequest.SerializeToString,
+            proto_dot_model__pb2.Explanation.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,9 @@ class ControlStub:
     CreateService: _grpc.UnaryUnaryMultiCallable[_control_pb2.CreateServiceRequest, _model_pb2.Service]
     UpdateService: _grpc.UnaryUnaryMultiCallable[_control_pb2.UpdateServiceRequest, _model_pb2.Service]
     RemoveService: _grpc.UnaryUnaryMultiCallable[_control_pb2.GetRequest, _control_pb2.Empty]
+    DryRunService: _grpc.UnaryUnaryMultiCallable[_control_pb2.DryRunServiceRequest, _model_pb2.Explanation]
+    ExplainService: _grpc.UnaryUnaryMultiCallable[_control_pb2.GetRequest, _model_pb2.Explanation]
+    ExplainTask: _grpc.UnaryUnaryMultiCallable[_control_pb2.GetRequest, _model_pb2.Explanation]
     CreateDependency: _grpc.UnaryUnaryMultiCallable[_control_pb2.CreateDependencyRequest, _control_pb2.DependencyId]
     UpdateDependency: _grpc.UnaryUnaryMultiCallable[_control_pb2.UpdateDependencyRequest, _control_pb2.Empty]
     AddDependencyVersion: _grpc.UnaryUnaryMultiCallable[_control_pb2.AddDependencyVersionRequest, _control_pb2.DependencyId]
@@ -58,6 +61,9 @@ class ControlAsyncStub(ControlStub):
     CreateService: _aio.UnaryUnaryMultiCallable[_control_pb2.CreateServiceRequest, _model_pb2.Service]  # type: ignore[assignment]
     UpdateService: _aio.UnaryUnaryMultiCallable[_control_pb2.UpdateServiceRequest, _model_pb2.Service]  # type: ignore[assignment]
     RemoveService: _aio.UnaryUnaryMultiCallable[_control_pb2.GetRequest, _control_pb2.Empty]  # type: ignore[assignment]
+    DryRunService: _aio.UnaryUnaryMultiCallable[_control_pb2.DryRunServiceRequest, _model_pb2.Explanation]  # type: ignore[assignment]
+    ExplainService: _aio.UnaryUnaryMultiCallable[_control_pb2.GetRequest, _model_pb2.Explanation]  # type: ignore[assignment]
+    ExplainTask: _aio.UnaryUnaryMultiCallable[_control_pb2.GetRequest, _model_pb2.Explanation]  # type: ignore[assignment]
     CreateDependency: _aio.UnaryUnaryMultiCallable[_control_pb2.CreateDependencyRequest, _control_pb2.DependencyId]  # type: ignore[assignment]
     UpdateDependency: _aio.UnaryUnaryMultiCallable[_control_pb2.UpdateDependencyRequest, _control_pb2.Empty]  # type: ignore[assignment]
     AddDependencyVersion: _aio.UnaryUnaryMultiCallable[_control_pb2.AddDependencyVersionRequest, _control_pb2.DependencyId]  # type: ignore[assignment]
@@ -120,6 +126,27 @@ class ControlServicer(metaclass=_abc_1.ABCMeta):
         request: _control_pb2.GetRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_control_pb2.Empty, _abc.Awaitable[_control_pb2.Empty]]: ...
+
+    @_abc_1.abstractmethod
+    def DryRunService(
+        self,
+        request: _control_pb2.DryRunServiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_pb2.Explanation, _abc.Awaitable[_model_pb2.Explanation]]: ...
+
+    @_abc_1.abstractmethod
+    def ExplainService(
+        self,
+        request: _control_pb2.GetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_pb2.Explanation, _abc.Awaitable[_model_pb2.Explanation]]: ...
+
+    @_abc_1.abstractmethod
+    def ExplainTask(
+        self,
+        request: _control_pb2.GetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_pb2.Explanation, _abc.Awaitable[_model_pb2.Explanation]]: ...
 
     @_abc_1.abstractmethod
     def CreateDependency(

@@ -14,6 +14,7 @@ from core.model.container import (
     VolumeOptions,
 )
 from core.model.dependencies import Dependency, DependencyKey, DependencyKind, DependencySpec, Reference
+from core.model.explanation import Explanation, NodeVerdict, Objection
 from core.model.ingress import Backend, IngressAck, IngressState, PublishedPort, PublishedPorts
 from core.model.logs import LogLine, LogOptions
 from core.model.objects import (
@@ -92,6 +93,7 @@ __all__ = [
     "Endpoint",
     "EndpointMode",
     "EndpointSpec",
+    "Explanation",
     "FailureAction",
     "FileTarget",
     "GenericResource",
@@ -111,6 +113,8 @@ __all__ = [
     "NodeSpec",
     "NodeState",
     "NodeStatus",
+    "NodeVerdict",
+    "Objection",
     "Placement",
     "Platform",
     "Plugin",

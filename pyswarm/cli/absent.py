@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-COMMANDS = frozenset({"config", "network", "secret", "stack"})
+COMMANDS = frozenset({"network", "stack"})
 """By their last word."""
 
 _SERVICE = """
@@ -10,7 +10,7 @@ _SERVICE = """
     health-start-period health-timeout init isolation limit-pids log-driver log-opt max-concurrent memory-swap
     memory-swappiness no-healthcheck oom-score-adj read-only replicas-max-per-node tty with-registry-auth
 """
-_LISTS = "config dns dns-option dns-search generic-resource group host network placement-pref secret sysctl ulimit"
+_LISTS = "dns dns-option dns-search generic-resource group host network placement-pref sysctl ulimit"
 _CREATE = f"{_LISTS} env-file"
 _UPDATE = " ".join(f"{name}-add {name}-rm" for name in _LISTS.split())
 _INIT = "external-ca data-path-addr data-path-port default-addr-pool default-addr-pool-mask-length"

@@ -38,4 +38,6 @@ def _names(path: str, names_of: Callable[[Json], Iterable[str]], suffix: str = "
 
 complete_services = _names("/services", lambda service: [service["Spec"]["Name"]])
 complete_scale = _names("/services", lambda service: [service["Spec"]["Name"]], "=")
+complete_secrets = _names("/secrets", lambda secret: [secret["Spec"]["Name"]])
+complete_configs = _names("/configs", lambda config: [config["Spec"]["Name"]])
 complete_nodes = _names("/nodes", lambda node: ["self", (node.get("Description") or {}).get("Hostname") or node["ID"]])

@@ -50,7 +50,6 @@ async def test_every_flag_of_dockers_is_there_or_refused_by_name(docker: DockerC
         (["service", "create", "--tty", "busybox"], "--tty is not supported by pyswarm yet"),
         (["service", "create", "-t", "busybox"], "--tty is not supported by pyswarm yet"),
         (["service", "create", "--network=a", "busybox"], "--network is not supported by pyswarm yet"),
-        (["service", "update", "--secret-add", "a", "web"], "--secret-add is not supported by pyswarm yet"),
         (["swarm", "init", "--autolock"], "--autolock is not supported by pyswarm yet"),
         (["init", "--data-path-port", "1"], "--data-path-port is not supported by pyswarm yet"),
         (["service", "ls", "--tty"], "unknown flag: --tty"),
@@ -73,7 +72,7 @@ async def test_a_flag_that_cannot_be_used_is_named_and_the_code_is_dockers(pyswa
     assert node.asked == []
 
 
-@pytest.mark.parametrize("arguments", [["stack", "ls"], ["secret", "ls"], ["network", "create"], ["swarm", "ca"]])
+@pytest.mark.parametrize("arguments", [["stack", "ls"], ["network", "create"], ["swarm", "ca"]])
 async def test_a_command_that_is_not_there_yet_is_refused_by_name(pyswarm, arguments):
     refused = await pyswarm.run(*arguments)
     assert refused.exit == 1

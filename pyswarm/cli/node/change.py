@@ -29,7 +29,7 @@ def update(
 ) -> None:
     def change(found: Json) -> bool:
         spec = found["Spec"]
-        spec["Labels"] = change_labels(spec.get("Labels") or {}, label_add, label_rm)
+        spec["Labels"] = change_labels(spec.get("Labels") or {}, label_add, label_rm, "node")
         spec["Availability"] = availability or spec["Availability"]
         spec["Role"] = role or spec["Role"]
         return True
@@ -38,12 +38,12 @@ def update(
     click.echo(reference)
 
 
-def change_labels(labels: dict[str, str], add: tuple[str, ...], remove: tuple[str, ...]) -> dict[str, str]:
+def change_labels(labels: dict[str, str], add: tuple[str, ...], remove: tuple[str, ...], noun: str) -> dict[str, str]:
     """Raises click.ClickException for one to remove that is not there."""
     changed = {**labels, **mapping(add)}
     for key in remove:
         if key not in changed:
-            raise click.ClickException(f"key {key} doesn't exist in node's labels")
+            raise click.ClickException(f"key {key} doesn't exist in {noun}'s labels")
         del changed[key]
     return changed
 

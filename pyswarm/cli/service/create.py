@@ -11,6 +11,7 @@ from pyswarm.cli.commands import command
 from pyswarm.cli.json_types import Json
 from pyswarm.cli.options import ENV, LABEL, MOUNT, PUBLISH, Choice, mapping
 from pyswarm.cli.service.change import by_key, env_key
+from pyswarm.cli.service.dependencies import CONFIG, SECRET, change_references
 from pyswarm.cli.service.flags import apply_shared, shared_flags
 from pyswarm.cli.service.progress import wait_until_converged
 from pyswarm.cli.words import tagged
@@ -30,11 +31,17 @@ _NOUNS = "badger crane falcon ferret finch gecko heron ibex koala lemur lynx mar
 @click.option("-p", "--publish", multiple=True, type=PUBLISH, help="Publish a port: 8080:80, or target=80,mode=host.")
 @click.option("--constraint", multiple=True, help="Placement constraints, like node.role==worker.")
 @click.option("--mount", multiple=True, type=MOUNT, help="Attach a filesystem mount: type=bind,source=/a,target=/b.")
+@click.option("--secret", multiple=True, type=SECRET, help="Give the tasks a secret: NAME, or source=NAME,target=FILE.")
+@click.option(
+    "--config", multiple=True, type=CONFIG, help="Give the tasks a config: NAME, or source=NAME,target=/FILE."
+)
 @shared_flags
 @click.pass_obj
 def create(client: Client, /, image: str, arguments: tuple[str, ...], **given: Any) -> None:
     name = given["name"] or f"{random.choice(_ADJECTIVES.split())}_{random.choice(_NOUNS.split())}"
-    created = client.post("/services/create", service_spec(name, image, arguments, given))
+    spec = service_spec(name, image, arguments, given)
+    change_references(client, spec["TaskTemplate"]["ContainerSpec"], given)
+    created = client.post("/services/create", spec)
     for warning in created.get("Warnings") or ():
         click.echo(warning, err=True)
     click.echo(created["ID"])

@@ -9,6 +9,7 @@ from pyswarm.cli.client import Client, path_to
 from pyswarm.cli.commands import command
 from pyswarm.cli.options import COMMAND, ENV, LABEL, MOUNT, PUBLISH
 from pyswarm.cli.service.change import change_spec
+from pyswarm.cli.service.dependencies import CONFIG, SECRET, change_references
 from pyswarm.cli.service.flags import service_argument, shared_flags
 from pyswarm.cli.service.progress import wait_until_converged
 from pyswarm.cli.service.send import send_update
@@ -36,6 +37,8 @@ def _list_flags(name: str, what: str, remove_by: str, add: Any, remove: Any = No
 @_list_flags("constraint", "a placement constraint", "", str)
 @_list_flags("publish", "a published port", " by its target port", PUBLISH, PUBLISH)
 @_list_flags("mount", "a mount", " by its target path", MOUNT)
+@_list_flags("secret", "a secret", " by its name", SECRET)
+@_list_flags("config", "a config", " by its name", CONFIG)
 @click.option("--force", is_flag=True, help="Force update even if no changes require it.")
 @click.option("--rollback", is_flag=True, help="Rollback to previous specification.")
 @shared_flags
@@ -45,6 +48,7 @@ def update(client: Client, /, service: str, **given: Any) -> None:
         raise click.ClickException("other flags may not be combined with --rollback")
     current = client.get(path_to("/services", service), {"insertDefaults": False})
     change_spec(current["Spec"], given)
+    change_references(client, current["Spec"]["TaskTemplate"]["ContainerSpec"], given)
     send_update(client, current, rollback=given["rollback"])
     click.echo(service)
     if not given["detach"]:

@@ -7,7 +7,7 @@ store.
 from collections.abc import Iterable, Sequence
 
 from core.clock import SECOND
-from core.model import Service, Task, TaskState, UpdateConfig
+from core.model import Availability, Node, NodeState, Service, Task, TaskState, UpdateConfig
 from manager.orchestrator.restart import delay_of
 from manager.orchestrator.tasks import ended_by_itself, is_dirty, is_live, is_usable, want
 from manager.orchestrator.worklist import Alarms
@@ -33,6 +33,8 @@ class Rollout:
         """Updated, but waits out the delay; or its new task has failed beside the old one, and is tried again."""
         self.watched: set[Slot] = set()
         """Has rested, but its new task is still watched for failure."""
+        self.unheard: set[Slot] = set()
+        """Its task is to be replaced, but a new leader has not heard yet of the node that it is."""
         self.alarms: Alarms[Slot] = Alarms()
         """When a slot that rests or is watched is to be looked at again."""
         self.waiting: dict[Slot, Task] = {}
@@ -46,7 +48,7 @@ class Rollout:
 
     @property
     def done(self) -> bool:
-        return not (self.dirty or self.moving or self.resting or self.watched)
+        return not (self.dirty or self.moving or self.resting or self.watched or self.unheard)
 
     def room(self, config: UpdateConfig) -> int:
         """How many more slots may be begun."""
@@ -74,13 +76,16 @@ class Rollout:
             self._slots.add(slot)
             self._look_for_failure(service, slot, tasks, _monitor(config))
         live = [task for task in tasks if is_live(task)]
-        if not live or (isinstance(slot, str) and not is_usable(tx.node(slot))):
+        unheard = isinstance(slot, str) and _is_unheard(tx.node(slot))
+        if not live or (isinstance(slot, str) and not unheard and not is_usable(tx.node(slot))):
             # Nothing to update here: the orchestrators see to slots that are empty, and to nodes that are away.
             return
         fresh = [task for task in live if not is_dirty(tx, task, service)]
         if not fresh:
             self._slots.add(slot)
-            if not self._put_off(slot, _retry_time(tx, service, tasks, now), now, self.resting):
+            if unheard:
+                self.unheard.add(slot)
+            elif not self._put_off(slot, _retry_time(tx, service, tasks, now), now, self.resting):
                 self.dirty[slot] = None
                 if not any(task.status.state is TaskState.RUNNING for task in live):
                     self._idle[slot] = None
@@ -143,8 +148,12 @@ class Rollout:
         self._idle.pop(slot, None)
         self.waiting.pop(slot, None)
         self.alarms.clear(slot)
-        for place in (self.moving, self.doubled, self.resting, self.watched):
+        for place in (self.moving, self.doubled, self.resting, self.watched, self.unheard):
             place.discard(slot)
+
+
+def _is_unheard(node: Node | None) -> bool:
+    return node is not None and node.status.state is NodeState.UNKNOWN and node.spec.availability is Availability.ACTIVE
 
 
 def _monitor(config: UpdateConfig) -> int:

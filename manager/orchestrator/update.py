@@ -8,7 +8,17 @@ from core.ids import IdSource
 from core.model import FailureAction, Node, Service, ServiceMode, Task, TaskState, UpdateConfig, UpdateOrder
 from manager.orchestrator.restart import is_filled
 from manager.orchestrator.rollout import Rollout
-from manager.orchestrator.tasks import in_order, is_live, is_usable, replicas_of, spec_changed, successor, want
+from manager.orchestrator.tasks import (
+    in_order,
+    is_dirty,
+    is_live,
+    is_usable,
+    node_changed,
+    replicas_of,
+    spec_changed,
+    successor,
+    want,
+)
 from manager.orchestrator.update_status import HALTED, ROLLING, begin, config_of, fail, finish, state_of, wait_for
 from manager.orchestrator.worklist import Worklist
 from manager.store import Event, EventKind, Slot, Transaction, slot_of
@@ -57,9 +67,19 @@ class UpdateSupervisor:
                 self._rollouts.pop(item.id, None)
             elif spec_changed(event) or _resumed(event):
                 self._services.add(item.id)
-        elif isinstance(item, Node) and is_usable(item) and isinstance(event.old, Node) and not is_usable(event.old):
-            # A global service's task on a node that was away has not been updated.
-            self._services.extend(task.service_id for task in tx.tasks_of_node(item.id) if not task.slot)
+        elif isinstance(item, Node) and node_changed(event):
+            self._look_at_node(tx, item, now)
+
+    def _look_at_node(self, tx: Transaction, node: Node, now: int) -> None:
+        """A global service's task on a node that was away has not been updated."""
+        for task in list(tx.tasks_of_node(node.id)):
+            if task.slot or not is_live(task):
+                continue
+            service = tx.service(task.service_id)
+            if task.service_id in self._rollouts:
+                self._look(tx, task.service_id, node.id, now)
+            elif service is not None and is_usable(node) and is_dirty(tx, task, service):
+                self._services.add(task.service_id)
 
     def _wake_up(self, tx: Transaction, now: int) -> None:
         for service_id, rollout in list(self._rollouts.items()):

@@ -16,6 +16,8 @@ from core.model import (
     ServiceMode,
     Task,
     TaskState,
+    UpdateConfig,
+    UpdateState,
 )
 from tests.support.small_cluster import SmallCluster, spec
 from tests.support.stage import make_node
@@ -130,6 +132,24 @@ def test_a_node_that_was_paused_is_updated_when_it_is_active_again(cluster: Smal
     set_availability(cluster, "node-1", Availability.ACTIVE)
     cluster.obey()
     assert {task.spec.container.image for task in cluster.live(service.id)} == {"other"}
+
+
+def test_the_update_goes_on_under_a_new_leader_that_has_not_heard_of_the_nodes_yet(cluster: SmallCluster) -> None:
+    service = cluster.create(replace(spec(mode=GLOBAL), update=UpdateConfig(parallelism=1)))
+    cluster.obey()
+    cluster.update(service.id, replace(service.spec, task=replace(service.spec.task, force_update=1)))
+    assert len(cluster.tasks(service.id)) == 4
+    cluster.change_leader()
+    for number in range(3):
+        set_state(cluster, f"node-{number}", NodeState.UNKNOWN)
+    status = cluster.service(service.id).update_status
+    assert status is not None
+    assert status.state is UpdateState.UPDATING, "nothing is completed by silence"
+    for number in (2, 1, 0):
+        set_state(cluster, f"node-{number}", NodeState.READY)
+    assert len(cluster.tasks(service.id)) == 4, "one moves already"
+    cluster.obey()
+    assert {task.spec.force_update for task in cluster.live(service.id)} == {1}
 
 
 def test_GLB_04_a_failing_service_never_touches_another(cluster: SmallCluster) -> None:

@@ -127,7 +127,8 @@ class Service:
     meta: Meta = field(default_factory=Meta)
     spec: ServiceSpec = field(default_factory=ServiceSpec)
     spec_version: int = 1
-    """Grows by one with every change of the spec (`meta.version` also changes for other reasons)."""
+    """Grows by one with every change of the spec, and with every other reason to update by it: each update has its own.
+    (`meta.version` changes more often.)"""
     previous_spec: ServiceSpec | None = None
     endpoint: Endpoint = field(default_factory=Endpoint)
     update_status: UpdateStatus | None = None

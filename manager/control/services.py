@@ -44,7 +44,7 @@ def update_service(tx: Transaction, service_id: str, version: int, spec: Service
     elif spec != service.spec:
         tx.update(with_spec(service, _told_its_labels(spec), None))
     elif service.update_status is not None:
-        tx.update(replace(service, update_status=None))
+        tx.update(replace(service, spec_version=service.spec_version + 1, update_status=None))
 
 
 def rollback_service(tx: Transaction, service_id: str, version: int, now: int) -> None:

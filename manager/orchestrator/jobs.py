@@ -21,6 +21,7 @@ from manager.orchestrator.tasks import (
     new_task,
     node_changed,
     satisfies,
+    spec_changed,
     want,
 )
 from manager.orchestrator.worklist import Alarms, Worklist
@@ -84,7 +85,7 @@ class JobOrchestrator:
         if isinstance(item, Service):
             if event.kind is EventKind.DELETE:
                 self._runs.pop(item.id, None)
-            elif not isinstance(event.old, Service) or event.old.spec_version != item.spec_version:
+            elif spec_changed(event):
                 self._services.add(item.id)
         elif isinstance(item, Task):
             if item.service_id in self._runs and (is_dead(item) or event.kind is EventKind.DELETE):

@@ -96,7 +96,7 @@ def is_filled(tx: Transaction, service: Service, tasks: Sequence[Task], now: int
 
 
 def start_time(view: View, service: Service, task: Task, now: int) -> int:
-    """When `task`, which is held at READY, may run at the latest, as things stand (ns).
+    """When `task`, which is held at READY, may run at the latest, as things stand (ns); 0 if it waits for nothing.
 
     It waits out the restart delay if the task before it ended by itself; and until the tasks before it have stopped, or
     should have, so that two copies of a single writer do not overlap.
@@ -106,7 +106,7 @@ def start_time(view: View, service: Service, task: Task, now: int) -> int:
     for other in neighbours(view, task):
         if other.id != task.id and not is_wanted(other) and still_runs(view, other):
             waits.append(made + _grace(other) + STOP_MARGIN)
-    return max(waits, default=made)
+    return max(waits, default=0)
 
 
 def _restarts(view: View, task: Task, now: int) -> list[int]:

@@ -7,13 +7,17 @@ store.
 from collections.abc import Iterable, Sequence
 
 from core.clock import SECOND
-from core.model import Availability, Node, NodeState, Service, Task, TaskState, UpdateConfig
-from manager.orchestrator.restart import delay_of
+from core.model import Availability, Node, NodeState, Service, Task, TaskState, UpdateConfig, UpdateState
+from core.units import format_duration
+from manager.orchestrator.restart import delay_of, still_runs
 from manager.orchestrator.tasks import ended_by_itself, is_dirty, is_live, is_usable, want
+from manager.orchestrator.update_status import state_of
 from manager.orchestrator.worklist import Alarms
 from manager.store import Slot, Transaction
 
 DEFAULT_MONITOR = 5 * SECOND
+PLACEMENT_LIMIT = 600 * SECOND
+"""A new task that no node can take for so long has failed; Swarm waits for ever. As Kubernetes' progress deadline."""
 
 
 class Rollout:
@@ -39,12 +43,14 @@ class Rollout:
         """When a slot that rests or is watched is to be looked at again."""
         self.waiting: dict[Slot, Task] = {}
         """The new tasks that cannot be placed, and say why."""
+        self._overdue: set[Slot] = set()
+        """Moving, but for so long without a place that others need not wait for them."""
         self._updated: set[Slot] = set()
         """Has rested, and was watched."""
         self._slots: set[Slot] = set(self.moving)
         """All that were dirty once."""
         self._failed: dict[Slot, str] = {}
-        """The task that has failed in it."""
+        """Which task has failed in it, and how, in words."""
 
     @property
     def done(self) -> bool:
@@ -54,14 +60,14 @@ class Rollout:
         """How many more slots may be begun."""
         if config.parallelism == 0:
             return len(self.dirty)
-        return max(0, config.parallelism - len(self.moving) - len(self.resting))
+        return max(0, config.parallelism + len(self._overdue) - len(self.moving) - len(self.resting))
 
     def next_dirty(self) -> Slot:
         """Where nothing runs first: a change in the middle of an update lets no more slots stand still than may."""
         return next(iter(self._idle or self.dirty))
 
     def failure(self, config: UpdateConfig) -> str | None:
-        """The task that failed last, if more slots of the update have failed than may."""
+        """What failed last, if more slots of the update have failed than may."""
         if len(self._failed) <= config.max_failure_ratio * len(self._slots):
             return None
         return next(reversed(self._failed.values()))
@@ -71,10 +77,10 @@ class Rollout:
         was_moving = slot in self.moving
         self._leave(slot)
         tasks = tx.tasks_of_slot(service.id, slot)
-        replaced = len(tasks) > 1 and any(task.spec_version == self.version for task in tasks)
+        replaced = len(tasks) > 1 and any(self._replaces(tx, service, task) for task in tasks)
         if replaced or slot in self._slots:
             self._slots.add(slot)
-            self._look_for_failure(service, slot, tasks, _monitor(config))
+            self._look_for_failure(slot, tasks, _monitor(config))
         live = [task for task in tasks if is_live(task)]
         unheard = isinstance(slot, str) and _is_unheard(tx.node(slot))
         if not live or (isinstance(slot, str) and not unheard and not is_usable(tx.node(slot))):
@@ -90,7 +96,7 @@ class Rollout:
                 if not any(task.status.state is TaskState.RUNNING for task in live):
                     self._idle[slot] = None
             return
-        moved = was_moving or (replaced and any(task.spec_version == self.version for task in fresh))
+        moved = was_moving or replaced
         running = next((task for task in fresh if task.status.state is TaskState.RUNNING), None)
         for task in fresh:
             if task is not (running or fresh[0]):
@@ -98,9 +104,10 @@ class Rollout:
         if running is None:
             if len(live) > len(fresh):
                 self.doubled.add(slot)
-            if moved or slot in self.doubled:
+            if moved or slot in self.doubled or state_of(service) is UpdateState.ROLLBACK_STARTED:
+                # A rollback is over only when all runs again.
                 self.moving.add(slot)
-                self._note_waiting(slot, fresh)
+                self._wait_for_place(tx, service, slot, tasks, now)
             return
         for task in live:
             if task not in fresh:
@@ -117,23 +124,40 @@ class Rollout:
         self._leave(slot)
         self.moving.add(slot)
 
-    def _look_for_failure(self, service: Service, slot: Slot, tasks: Sequence[Task], monitor: int) -> None:
-        """A task that this update made has failed if it ended before it ran, or within `monitor` after that (ns)."""
-        status = service.update_status
-        if status is None or slot in self._failed:
+    def _replaces(self, tx: Transaction, service: Service, task: Task) -> bool:
+        """Whether a slot with this task, and others, was updated: by this update, or by one that this goes on with."""
+        return task.spec_version == self.version or (not is_live(task) and is_dirty(tx, task, service))
+
+    def _look_for_failure(self, slot: Slot, tasks: Sequence[Task], monitor: int) -> None:
+        """A task that this update made has failed if it ended before it ran, or within `monitor` after that (ns).
+
+        Which tasks those are is told by the version of the spec, which is another one for each update.
+        """
+        if slot in self._failed:
             return
         for task in tasks:
-            of_this_update = task.spec_version == self.version and task.meta.created_at >= status.started_at
-            if of_this_update and ended_by_itself(task):
+            if task.spec_version == self.version and ended_by_itself(task):
                 ran = task.status.timestamp - task.status.started_at if task.status.started_at else 0
                 if ran <= monitor:
-                    self._failed[slot] = task.id
+                    self._failed[slot] = f"due to failure or early termination of task {task.id}"
                     return
 
-    def _note_waiting(self, slot: Slot, fresh: Sequence[Task]) -> None:
-        for task in fresh:
-            if task.status.err and not task.node_id:
-                self.waiting[slot] = task
+    def _wait_for_place(self, tx: Transaction, service: Service, slot: Slot, tasks: Sequence[Task], now: int) -> None:
+        """Notes a new task that no node can take, and after PLACEMENT_LIMIT calls it failed. What the old task still
+        holds may be what it waits for, so that the time begins with that one's end."""
+        task = next((task for task in tasks if is_live(task) and _is_unplaced(task)), None)
+        if task is None:
+            return
+        self.waiting[slot] = task
+        others = [other for other in tasks if not is_live(other)]
+        if any(still_runs(tx, other) for other in others):
+            return
+        begun = service.update_status.started_at if service.update_status else now
+        since = max(begun, task.meta.created_at or now, *(other.meta.updated_at for other in others))
+        if not self._put_off(slot, since + PLACEMENT_LIMIT, now, self.moving):
+            self._overdue.add(slot)
+            limit = format_duration(PLACEMENT_LIMIT)
+            self._failed[slot] = f"because task {task.id} has found no node for {limit}: {task.status.err}"
 
     def _put_off(self, slot: Slot, until: int, now: int, place: set[Slot]) -> bool:
         """Whether `until` is still to come; then the slot stays in `place` and is looked at again when it has."""
@@ -148,12 +172,16 @@ class Rollout:
         self._idle.pop(slot, None)
         self.waiting.pop(slot, None)
         self.alarms.clear(slot)
-        for place in (self.moving, self.doubled, self.resting, self.watched, self.unheard):
+        for place in (self.moving, self.doubled, self.resting, self.watched, self.unheard, self._overdue):
             place.discard(slot)
 
 
 def _is_unheard(node: Node | None) -> bool:
     return node is not None and node.status.state is NodeState.UNKNOWN and node.spec.availability is Availability.ACTIVE
+
+
+def _is_unplaced(task: Task) -> bool:
+    return task.status.state < TaskState.ASSIGNED and bool(task.status.err)
 
 
 def _monitor(config: UpdateConfig) -> int:

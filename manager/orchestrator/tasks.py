@@ -107,11 +107,11 @@ def _has_ports(task: Task, service: Service) -> bool:
 
 
 def spec_changed(event: Event) -> bool:
-    """Whether a service was made, or its spec became another."""
+    """Whether a service was made, or came to another version of its spec."""
     return (
         isinstance(event.object, Service)
         and event.kind is not EventKind.DELETE
-        and not (isinstance(event.old, Service) and event.old.spec == event.object.spec)
+        and not (isinstance(event.old, Service) and event.old.spec_version == event.object.spec_version)
     )
 
 

@@ -65,7 +65,7 @@ class UpdateSupervisor:
         elif isinstance(item, Service):
             if event.kind is EventKind.DELETE:
                 self._rollouts.pop(item.id, None)
-            elif spec_changed(event) or _resumed(event):
+            elif spec_changed(event):
                 self._services.add(item.id)
         elif isinstance(item, Node) and node_changed(event):
             self._look_at_node(tx, item, now)
@@ -158,20 +158,9 @@ class UpdateSupervisor:
         tx.create(replace(new, desired_state=TaskState.RUNNING) if start_first else new)
 
 
-def _resumed(event: Event) -> bool:
-    """Whether an update that was paused shall go on."""
-    item, old = event.object, event.old
-    return (
-        isinstance(item, Service)
-        and isinstance(old, Service)
-        and old.update_status is not None
-        and item.update_status is None
-    )
-
-
 def _trouble(rollout: Rollout) -> str:
     task = next(iter(rollout.waiting.values()), None)
-    return f"task {task.id} waits: {task.status.err}" if task is not None else ""
+    return f"{task.id} waits: {task.status.err}" if task is not None else ""
 
 
 def _has_all_slots(tx: Transaction, service: Service, now: int) -> bool:

@@ -10,8 +10,8 @@ from manager.store import Transaction
 
 ROLLING = (UpdateState.UPDATING, UpdateState.ROLLBACK_STARTED)
 HALTED = (UpdateState.PAUSED, UpdateState.ROLLBACK_PAUSED)
+_WAITS = ": task "
 _BACKWARDS = (UpdateState.ROLLBACK_STARTED, UpdateState.ROLLBACK_PAUSED, UpdateState.ROLLBACK_COMPLETED)
-_FAILURE = "due to failure or early termination of task"
 
 
 def state_of(service: Service) -> UpdateState:
@@ -28,9 +28,10 @@ def begin(tx: Transaction, service: Service, now: int) -> Service:
 
 
 def wait_for(tx: Transaction, service: Service, trouble: str) -> Service:
-    """Says what an update waits for, or, if `trouble` is empty, that it goes on."""
-    message = f"update in progress: {trouble}" if trouble else "update in progress"
-    if state_of(service) is not UpdateState.UPDATING or _status(service).message == message:
+    """Says which task an update waits for, or, if `trouble` is empty, that it goes on; of a rollback also why it is."""
+    before = _status(service).message.partition(_WAITS)[0]
+    message = f"{before}{_WAITS}{trouble}" if trouble else before
+    if _status(service).message == message:
         return service
     return _write(tx, service, replace(_status(service), message=message))
 
@@ -42,17 +43,17 @@ def finish(tx: Transaction, service: Service, now: int) -> None:
     _write(tx, service, replace(_status(service), state=state, completed_at=now, message=message))
 
 
-def fail(tx: Transaction, service: Service, task_id: str, now: int) -> None:
-    """More tasks have failed than may: pauses the update, or goes back to the spec before it. A rollback is never
-    rolled back again."""
+def fail(tx: Transaction, service: Service, failure: str, now: int) -> None:
+    """More tasks have failed than may, `failure` says which: pauses the update, or goes back to the spec before it. A
+    rollback is never rolled back again."""
     if state_of(service) in _BACKWARDS:
-        _pause(tx, service, UpdateState.ROLLBACK_PAUSED, f"rollback paused {_FAILURE} {task_id}")
+        _pause(tx, service, UpdateState.ROLLBACK_PAUSED, f"rollback paused {failure}")
     elif config_of(service).failure_action is FailureAction.ROLLBACK and service.previous_spec is not None:
-        message = f"update rolled back {_FAILURE} {task_id}"
+        message = f"update rolled back {failure}"
         former = replace(service, spec=service.previous_spec, spec_version=service.spec_version + 1, previous_spec=None)
         _write(tx, former, UpdateStatus(UpdateState.ROLLBACK_STARTED, started_at=now, message=message))
     else:
-        _pause(tx, service, UpdateState.PAUSED, f"update paused {_FAILURE} {task_id}")
+        _pause(tx, service, UpdateState.PAUSED, f"update paused {failure}")
 
 
 def _pause(tx: Transaction, service: Service, state: UpdateState, message: str) -> None:

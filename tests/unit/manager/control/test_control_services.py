@@ -96,7 +96,7 @@ async def test_the_same_spec_again_goes_on_with_a_paused_update(world: ControlWo
     paused = replace(service, update_status=UpdateStatus(UpdateState.PAUSED))
     await world.write(lambda tx: tx.update(paused))
     resumed = await world.change(service)
-    assert (resumed.update_status, resumed.spec_version, resumed.previous_spec) == (None, 1, None)
+    assert (resumed.update_status, resumed.spec_version, resumed.previous_spec) == (None, 2, None)
 
 
 async def test_API_01_renaming_and_changing_the_mode_are_refused(world: ControlWorld):

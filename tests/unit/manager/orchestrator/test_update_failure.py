@@ -7,6 +7,7 @@ import pytest
 
 from core.clock import SECOND
 from core.model import (
+    ContainerSpec,
     FailureAction,
     NodeState,
     Placement,
@@ -93,8 +94,7 @@ def test_an_update_that_was_paused_and_is_asked_to_go_on_does_not_count_old_fail
     service = start_update(cluster, 3, UpdateConfig(), AT_ONCE)
     cluster.report(first_running(cluster, service).id, TaskState.FAILED)
     assert status(cluster, service)[0] is UpdateState.PAUSED
-    cluster.write(lambda tx: tx.update(replace(cluster.service(service.id), update_status=None)))
-    cluster.settle()
+    cluster.update(service.id, cluster.service(service.id).spec)
     run(cluster, service, lambda task: False)
     assert status(cluster, service)[0] is UpdateState.COMPLETED
 
@@ -209,3 +209,129 @@ def test_an_update_says_which_task_it_waits_for_and_why(cluster: SmallCluster) -
     cluster.update(service.id, spec(2, image="third"))
     cluster.obey()
     assert status(cluster, service)[1] == "update in progress"
+
+
+def start_nowhere(cluster: SmallCluster, config: UpdateConfig, grace: int | None = None) -> Service:
+    """A service of two tasks that runs, and is told to run where it cannot."""
+    container = ContainerSpec(image="busybox", stop_grace_period=grace)
+    service = cluster.create(replace(spec(2, container=container), update=config))
+    cluster.obey()
+    nowhere = spec(2, image="other", placement=Placement(("node.labels.zone==nowhere",)))
+    service = cluster.update(service.id, replace(nowhere, update=config))
+    if grace is None:
+        cluster.obey()
+    return service
+
+
+def test_an_update_whose_task_finds_no_node_in_time_is_paused_and_says_so(cluster: SmallCluster) -> None:
+    service = start_nowhere(cluster, UpdateConfig())
+    cluster.wait(599)
+    assert status(cluster, service)[0] is UpdateState.UPDATING
+    cluster.wait(1)
+    (waiting,) = fresh(cluster, service)
+    state, message = status(cluster, service)
+    assert state is UpdateState.PAUSED
+    assert message.startswith(f"update paused because task {waiting.id} has found no node for 10m0s: no suitable node")
+
+
+def test_a_new_leader_waits_for_a_place_only_as_long_as_is_left(cluster: SmallCluster) -> None:
+    service = start_nowhere(cluster, UpdateConfig())
+    cluster.wait(400)
+    cluster.change_leader()
+    cluster.wait(200)
+    assert status(cluster, service)[0] is UpdateState.PAUSED
+
+
+def test_an_update_that_finds_no_node_in_time_is_rolled_back_if_that_is_wanted(cluster: SmallCluster) -> None:
+    service = start_nowhere(cluster, UpdateConfig(failure_action=FailureAction.ROLLBACK))
+    cluster.wait(600)
+    assert status(cluster, service)[0] is UpdateState.ROLLBACK_STARTED
+    cluster.obey()
+    cluster.wait(5)
+    assert status(cluster, service) == (UpdateState.ROLLBACK_COMPLETED, "rollback completed")
+    assert len(cluster.running(service.id)) == 2
+
+
+def test_an_update_that_is_to_continue_goes_on_with_other_slots_and_says_what_it_waits_for(
+    cluster: SmallCluster,
+) -> None:
+    service = start_nowhere(cluster, UpdateConfig(failure_action=FailureAction.CONTINUE))
+    (first,) = fresh(cluster, service)
+    cluster.wait(600)
+    cluster.obey()
+    assert len(fresh(cluster, service)) == 2
+    state, message = status(cluster, service)
+    assert state is UpdateState.UPDATING
+    assert f"task {first.id} waits" in message
+    node = cluster.node("node-0")
+    cluster.put_node(replace(node, spec=replace(node.spec, labels={"zone": "nowhere"})))
+    cluster.settle()
+    cluster.obey()
+    cluster.wait(5)
+    assert status(cluster, service)[0] is UpdateState.COMPLETED
+
+
+def test_the_time_for_a_place_begins_when_the_old_task_has_made_room(cluster: SmallCluster) -> None:
+    service = start_nowhere(cluster, UpdateConfig(), grace=3600 * SECOND)
+    cluster.wait(1200)
+    assert status(cluster, service)[0] is UpdateState.UPDATING
+    cluster.obey()
+    cluster.wait(599)
+    assert status(cluster, service)[0] is UpdateState.UPDATING
+    cluster.wait(1)
+    assert status(cluster, service)[0] is UpdateState.PAUSED
+
+
+def test_an_update_that_was_paused_for_want_of_a_place_is_given_as_long_again(cluster: SmallCluster) -> None:
+    service = start_nowhere(cluster, UpdateConfig())
+    cluster.wait(600)
+    cluster.update(service.id, cluster.service(service.id).spec)
+    cluster.wait(599)
+    assert status(cluster, service)[0] is UpdateState.UPDATING
+    cluster.wait(1)
+    assert status(cluster, service)[0] is UpdateState.PAUSED
+
+
+def test_failures_are_seen_by_a_leader_whose_clock_is_behind(cluster: SmallCluster) -> None:
+    service = start_update(cluster, 3, UpdateConfig())
+    cluster.change_leader()
+    cluster.now -= 3600 * SECOND
+    failed = run(cluster, service, lambda task: True)
+    assert status(cluster, service) == (
+        UpdateState.PAUSED,
+        f"update paused due to failure or early termination of task {failed[0]}",
+    )
+
+
+def test_a_rollback_is_complete_only_when_every_task_runs(cluster: SmallCluster) -> None:
+    service = start_update(cluster, 2, UpdateConfig())
+    run(cluster, service, lambda task: False)
+    cluster.roll_back(service.id)
+    cluster.update(service.id, replace(cluster.service(service.id).spec, replicas=3))
+    cluster.obey()
+    cluster.wait(60)
+    cluster.roll_back(service.id)
+    cluster.obey()
+    cluster.wait(60)
+    cluster.roll_back(service.id)
+    assert status(cluster, service)[0] is UpdateState.ROLLBACK_STARTED
+    cluster.wait(60)
+    assert status(cluster, service)[0] is UpdateState.ROLLBACK_STARTED
+    cluster.obey()
+    cluster.wait(5)
+    assert status(cluster, service) == (UpdateState.ROLLBACK_COMPLETED, "rollback completed")
+    assert len(cluster.running(service.id)) == 3
+
+
+def test_a_rollback_that_cannot_run_all_its_tasks_is_paused_and_says_why(cluster: SmallCluster) -> None:
+    one_each = Placement(max_replicas=1)
+    service = cluster.create(spec(4, placement=one_each))
+    cluster.obey()
+    cluster.update(service.id, spec(3, placement=one_each))
+    cluster.obey()
+    cluster.roll_back(service.id)
+    assert "waits: no suitable node" in status(cluster, service)[1]
+    cluster.wait(600)
+    state, message = status(cluster, service)
+    assert state is UpdateState.ROLLBACK_PAUSED
+    assert "has found no node for 10m0s" in message

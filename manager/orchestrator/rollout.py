@@ -27,8 +27,8 @@ class Rollout:
         self.version = version
         self.dirty: dict[Slot, None] = {}
         """Its task is to be replaced."""
-        self._idle: dict[Slot, None] = {}
-        """Those of them in which nothing runs."""
+        self._unsettled: dict[Slot, None] = {}
+        """Those of them in which a task does not run yet."""
         self.moving = set(moving)
         """Its new task does not run yet."""
         self.doubled: set[Slot] = set()
@@ -63,8 +63,8 @@ class Rollout:
         return max(0, config.parallelism + len(self._overdue) - len(self.moving) - len(self.resting))
 
     def next_dirty(self) -> Slot:
-        """Where nothing runs first: a change in the middle of an update lets no more slots stand still than may."""
-        return next(iter(self._idle or self.dirty))
+        """Where something is under way first: a change in the middle of an update lets no more slots move than may."""
+        return next(iter(self._unsettled or self.dirty))
 
     def failure(self, config: UpdateConfig) -> str | None:
         """What failed last, if more slots of the update have failed than may."""
@@ -93,8 +93,8 @@ class Rollout:
                 self.unheard.add(slot)
             elif not self._put_off(slot, _retry_time(tx, service, tasks, now), now, self.resting):
                 self.dirty[slot] = None
-                if not any(task.status.state is TaskState.RUNNING for task in live):
-                    self._idle[slot] = None
+                if any(task.status.state < TaskState.RUNNING for task in live):
+                    self._unsettled[slot] = None
             return
         moved = was_moving or replaced
         running = next((task for task in fresh if task.status.state is TaskState.RUNNING), None)
@@ -169,7 +169,7 @@ class Rollout:
 
     def _leave(self, slot: Slot) -> None:
         self.dirty.pop(slot, None)
-        self._idle.pop(slot, None)
+        self._unsettled.pop(slot, None)
         self.waiting.pop(slot, None)
         self.alarms.clear(slot)
         for place in (self.moving, self.doubled, self.resting, self.watched, self.unheard, self._overdue):

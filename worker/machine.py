@@ -91,6 +91,12 @@ def failed(status: TaskStatus, reason: str, seen: Observed, now: int) -> TaskSta
     )
 
 
+def withdrawn(status: TaskStatus, reason: str, now: int) -> TaskStatus:
+    """The status of a task that still runs but is about to be stopped: without an address nobody sends it anything."""
+    container = status.container and dataclasses.replace(status.container, address="")
+    return dataclasses.replace(status, timestamp=now, err=reason, container=container)
+
+
 def updated(task: Task, update: Task) -> Task:
     """`task` as a manager now wants it. A desired state never goes back: an update that lowers it is refused."""
     return update if update.desired_state >= task.desired_state else task

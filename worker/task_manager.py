@@ -7,12 +7,12 @@ from core.clock import Clock
 from core.logs import logger
 from core.model import Task, TaskState, TaskStatus
 from worker import machine
-from worker.executor import Controller, TaskError, TemporaryError
+from worker.executor import Controller, TaskError, TemporaryError, UnhealthyError
 
 RETRY_DELAY = 1.0
 """Seconds before a call that failed for a passing reason is made again."""
 RELEASE_LIMIT = 2.0
-"""Seconds a task that shall stop waits at most for its release."""
+"""Seconds a task that shall stop waits at most for its release, and an unhealthy one for all nodes to leave it out."""
 
 log = logger("worker.task")
 
@@ -108,7 +108,7 @@ class TaskManager:
     async def _take(self, step: machine.Step) -> None:
         try:
             if step.call is not None:
-                await getattr(self.controller, step.call.value)()
+                await self._call(step.call)
         except TemporaryError as error:
             log.warning("will try again", task=self.task.id, call=step.call, error=str(error))
             await asyncio.sleep(RETRY_DELAY)
@@ -121,6 +121,18 @@ class TaskManager:
             self._become(machine.failed(self.status, reason, self.controller.observed, self._clock.now()))
         else:
             self._become(machine.succeeded(self.status, step, self.controller.observed, self._clock.now()))
+
+    async def _call(self, call: machine.Call) -> None:
+        try:
+            if call is machine.Call.WAIT and self.status.err:
+                raise UnhealthyError(self.status.err)  # withdrawn already, perhaps by the daemon before this one
+            await getattr(self.controller, call.value)()
+        except UnhealthyError as error:
+            if call is machine.Call.WAIT and machine.is_routed(self.task):
+                self._become(machine.withdrawn(self.status, str(error), self._clock.now()))
+                await asyncio.sleep(RELEASE_LIMIT)
+            await self.controller.shutdown()
+            raise
 
     def _become(self, status: TaskStatus) -> None:
         self.status = status

@@ -53,7 +53,9 @@ class Worker:
 
     def resume(self) -> None:
         """Goes on with every task of the last run where it was."""
-        for task, status in self._database.tasks():
+        known = self._database.tasks()
+        self._executor.resume([task.id for task, _ in known])
+        for task, status in known:
             self._begin(task, status)
 
     def assign(self, tasks: Collection[Task]) -> None:

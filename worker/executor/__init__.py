@@ -23,6 +23,10 @@ class ExitError(TaskError):
         self.code = code
 
 
+class UnhealthyError(TaskError):
+    """The task's process runs, but its health check says that it does not work."""
+
+
 class TemporaryError(Exception):
     """Nothing is wrong with the task: the engine does not answer, or is busy. The same call may succeed later."""
 
@@ -39,10 +43,18 @@ class Controller(Protocol):
         """Everything up to a start: image, container."""
         ...
 
-    async def start(self) -> None: ...
+    async def start(self) -> None:
+        """Returns when the container runs and, if it has a health check, is healthy.
+
+        Raises UnhealthyError if it turns out not to be, ExitError if it ends before.
+        """
+        ...
 
     async def wait(self) -> None:
-        """Returns when the container has ended well. Raises ExitError if it has not, TaskError if it is gone."""
+        """Returns when the container has ended well.
+
+        Raises ExitError if it has not, UnhealthyError if it is to be stopped, TaskError if it is gone.
+        """
         ...
 
     async def shutdown(self) -> None:
@@ -61,6 +73,11 @@ class Controller(Protocol):
 class Executor(Protocol):
     async def run(self) -> None:
         """Keeps in touch with the engine until it is cancelled. Loss of the engine is no error."""
+        ...
+
+    def resume(self, task_ids: Collection[str]) -> None:
+        """Once, before anything else: these are the tasks of the last run. What is left of others, beside their
+        containers, goes."""
         ...
 
     async def close(self) -> None:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass, field
 
 from core.model import ContainerStatus, LogLine, LogOptions, NodeDescription, Platform, Resources, Task
-from worker.executor import ExitError, TaskError, TemporaryError
+from worker.executor import ExitError, TaskError, TemporaryError, UnhealthyError
 from worker.machine import Observed
 
 
@@ -30,6 +30,8 @@ class Script:
 class FakeContainer:
     ended: "asyncio.Future[int]"
     """Its exit code."""
+    sick: "asyncio.Future[str]"
+    """What its health check said."""
     address: str
     started: bool = False
     lines: list[LogLine] = field(default_factory=list)
@@ -57,6 +59,9 @@ class FakeExecutor:
 
     async def run(self) -> None:
         await asyncio.Event().wait()
+
+    def resume(self, task_ids: Collection[str]) -> None:
+        """There is nothing but containers."""
 
     async def close(self) -> None:
         """Its containers stay."""
@@ -88,6 +93,10 @@ class FakeExecutor:
         if not ended.done():
             ended.set_result(code)
 
+    def sicken(self, task_id: str, reason: str) -> None:
+        """The task's health check says that it does not work."""
+        self.containers[task_id].sick.set_result(reason)
+
     def check(self) -> None:
         if self.down:
             raise TemporaryError(self.down)
@@ -116,8 +125,9 @@ class FakeController:
         containers = self._executor.containers
         if self._task_id not in containers:
             number = len(containers) + 2
-            ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-            containers[self._task_id] = FakeContainer(ended, f"172.17.{number // 256 % 256}.{number % 256}")
+            loop = asyncio.get_running_loop()
+            address = f"172.17.{number // 256 % 256}.{number % 256}"
+            containers[self._task_id] = FakeContainer(loop.create_future(), loop.create_future(), address)
 
     async def start(self) -> None:
         self._executor.check()
@@ -134,8 +144,11 @@ class FakeController:
             loop.call_later(self._script.runs_for, _end, container.ended, self._script.exit_code)
 
     async def wait(self) -> None:
-        code = await asyncio.shield(self._container().ended)
-        if code:
+        container = self._container()
+        await asyncio.wait((container.ended, container.sick), return_when=asyncio.FIRST_COMPLETED)
+        if not container.ended.done():
+            raise UnhealthyError(container.sick.result())
+        if code := container.ended.result():
             raise ExitError(code)
 
     async def shutdown(self) -> None:

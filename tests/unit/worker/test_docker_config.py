@@ -6,6 +6,10 @@ from core.clock import SECOND
 from core.model import (
     BindOptions,
     ContainerSpec,
+    DNSConfig,
+    GenericResource,
+    HealthCheck,
+    LogDriver,
     Mount,
     MountType,
     PortConfig,
@@ -15,12 +19,15 @@ from core.model import (
     Resources,
     TaskSpec,
     TmpfsOptions,
+    Ulimit,
     VolumeOptions,
 )
 from tests.support.tasks import make_task
 from worker.executor import TaskError
-from worker.executor.docker.config import container_config, container_name, published_ports
+from worker.executor.docker.config import container_config, container_name, left_out
 from worker.executor.docker.describe import description
+from worker.executor.docker.health import Health, health_of_state, health_of_status, why_unhealthy
+from worker.executor.docker.ports import published_ports
 
 HOST = PublishMode.HOST
 
@@ -75,6 +82,108 @@ def test_all_of_a_container_spec():
     assert config["HostConfig"] == {"Memory": 2**28, "NanoCpus": 2 * 10**9, "Init": True, "Isolation": "default"}
 
 
+def test_what_a_container_may_use_of_its_host():
+    spec = ContainerSpec(
+        tty=True,
+        open_stdin=True,
+        groups=("2000", "audio"),
+        read_only=True,
+        hosts=("10.0.0.9 db db.local", "::1 six"),
+        dns=DNSConfig(("10.0.0.53",), ("ex.org",), ("ndots:1",)),
+        sysctls={"net.core.somaxconn": "1024"},
+        cap_add=("CAP_NET_ADMIN",),
+        cap_drop=("CAP_MKNOD",),
+        ulimits=(Ulimit("nofile", 1024, 2048),),
+        oom_score_adj=-100,
+    )
+    limits = ResourceRequirements(Resources(memory_bytes=2**28, pids=100), swap_bytes=2**27, memory_swappiness=10)
+    config = config_of(spec, resources=limits)
+    assert (config["Tty"], config["OpenStdin"]) == (True, True)
+    assert config["HostConfig"] == {
+        "GroupAdd": ["2000", "audio"],
+        "ReadonlyRootfs": True,
+        "ExtraHosts": ["db:10.0.0.9", "db.local:10.0.0.9", "six:::1"],
+        "Dns": ["10.0.0.53"],
+        "DnsSearch": ["ex.org"],
+        "DnsOptions": ["ndots:1"],
+        "Sysctls": {"net.core.somaxconn": "1024"},
+        "CapAdd": ["CAP_NET_ADMIN"],
+        "CapDrop": ["CAP_MKNOD"],
+        "Ulimits": [{"Name": "nofile", "Soft": 1024, "Hard": 2048}],
+        "OomScoreAdj": -100,
+        "Memory": 2**28,
+        "MemorySwap": 2**28 + 2**27,
+        "MemorySwappiness": 10,
+        "PidsLimit": 100,
+    }
+
+
+@pytest.mark.parametrize(("swap", "total"), [(0, 2**28), (-1, -1), (2**20, 2**28 + 2**20)])
+def test_the_engine_counts_swap_and_memory_together(swap, total):
+    limits = ResourceRequirements(Resources(memory_bytes=2**28), swap_bytes=swap)
+    assert config_of(resources=limits)["HostConfig"]["MemorySwap"] == total
+
+
+def test_the_services_log_driver_counts_before_the_clusters():
+    task = dataclasses.replace(make_task(), log_driver=LogDriver("journald"))
+    of_cluster = container_config(task, "cluster-1", "node-1", (1, 44))["HostConfig"]["LogConfig"]
+    assert of_cluster == {"Type": "journald", "Config": {}}
+    own = dataclasses.replace(task.spec, log_driver=LogDriver("json-file", {"max-size": "1m"}))
+    config = container_config(dataclasses.replace(task, spec=own), "cluster-1", "node-1", (1, 44))
+    assert config["HostConfig"]["LogConfig"] == {"Type": "json-file", "Config": {"max-size": "1m"}}
+
+
+def test_generic_resources_are_told_in_the_environment():
+    given = (GenericResource("gpu", "a"), GenericResource("gpu", "b"), GenericResource("ssd", value=3))
+    config = container_config(dataclasses.replace(make_task(), generic=given), "cluster-1", "node-1", (1, 44))
+    assert config["Env"] == ["DOCKER_RESOURCE_GPU=a,b", "DOCKER_RESOURCE_SSD=3"]
+
+
+def test_a_health_check():
+    check = HealthCheck(("CMD-SHELL", "true"), 5, 4, 3, 2, 1)
+    assert config_of(ContainerSpec(health_check=check))["Healthcheck"] == {
+        "Test": ["CMD-SHELL", "true"],
+        "Interval": 5,
+        "Timeout": 4,
+        "StartPeriod": 3,
+        "StartInterval": 2,
+        "Retries": 1,
+    }
+    none = HealthCheck(("NONE",))
+    assert config_of(ContainerSpec(health_check=none), api=(1, 41))["Healthcheck"] == {"Test": ["NONE"]}
+
+
+@pytest.mark.parametrize(
+    ("status", "health"),
+    [
+        ("Up 3 minutes", Health.HEALTHY),
+        ("Up 3 minutes (healthy)", Health.HEALTHY),
+        ("Up 3 minutes (unhealthy)", Health.UNHEALTHY),
+        ("Up Less than a second (health: starting)", Health.STARTING),
+    ],
+)
+def test_a_listed_container_tells_its_health(status, health):
+    assert health_of_status(status) is health
+
+
+def test_an_inspected_container_tells_its_health_and_what_is_wrong():
+    assert health_of_state({"Status": "running"}) is Health.HEALTHY
+    assert health_of_state({"Health": {"Status": "none"}}) is Health.HEALTHY
+    assert health_of_state({"Health": {"Status": "starting"}}) is Health.STARTING
+    sick = {"Health": {"Status": "unhealthy", "Log": [{"ExitCode": 2, "Output": "no\nanswer\n"}]}}
+    assert health_of_state(sick) is Health.UNHEALTHY
+    assert why_unhealthy(sick) == "unhealthy container: its health check ended with 2: no answer"
+    assert why_unhealthy({"Health": {"Log": []}}) == "unhealthy container"
+
+
+def test_what_the_kernel_lacks_is_not_passed_over():
+    swapless = "Your kernel does not support swap limit capabilities. Memory limited without swap."
+    assert left_out({"HostConfig": {"Memory": 1}}, [swapless]) == ""
+    assert left_out({"HostConfig": {"Memory": 1, "MemorySwap": 2}}, [swapless]) == swapless
+    swappiness = "Your kernel does not support memory swappiness capabilities. Memory swappiness discarded."
+    assert left_out({"HostConfig": {}}, [swappiness, "a port is privileged"]) == swappiness
+
+
 @pytest.mark.parametrize(("grace", "seconds"), [(0, 0), (1, 1), (SECOND, 1), (90 * SECOND, 90)])
 def test_a_grace_is_never_cut_short(grace, seconds):
     assert config_of(ContainerSpec(stop_grace_period=grace))["StopTimeout"] == seconds
@@ -109,6 +218,9 @@ def test_what_an_old_engine_would_leave_out_silently_is_refused():
     mount = Mount(MountType.BIND, "/src", "/dst", bind=BindOptions(create_mountpoint=True))
     with pytest.raises(TaskError, match=r"mount /dst: this node's engine is too old .*API 1\.42"):
         config_of(ContainerSpec(mounts=(mount,)), api=(1, 41))
+    check = HealthCheck(("CMD", "true"), start_interval=10**9)
+    with pytest.raises(TaskError, match=r"too old for a start interval of health checks.*API 1\.44"):
+        config_of(ContainerSpec(health_check=check), api=(1, 43))
 
 
 def test_only_host_ports_are_published_by_the_engine():

@@ -18,6 +18,8 @@ class PlayedEngine:
     def __init__(self):
         self.containers = {}
         self.up = False
+        self.says = "Up 1 second"
+        """The status of every container in the list."""
         self.before_list = lambda: None
         self._events = asyncio.Queue()
 
@@ -35,7 +37,7 @@ class PlayedEngine:
     async def list(self, labels):
         assert labels == LABELS
         found = [
-            {"Id": key, "Labels": LABELS | {"io.pyswarm.task": task}, "State": state}
+            {"Id": key, "Labels": LABELS | {"io.pyswarm.task": task}, "State": state, "Status": self.says}
             for key, (task, state, _) in self.containers.items()
         ]
         self.before_list()
@@ -87,6 +89,37 @@ async def test_events_of_other_containers_change_nothing(engine, containers):
     engine.happens("die", "c9", task="unknown", exitCode="1")
     await asyncio.sleep(1)
     assert not (await containers.find("a")).ended.done()
+
+
+async def test_health_is_heard(engine, containers):
+    engine.up = True
+    await containers.find("a")
+    containers.add("a", "c1")
+    container = await containers.find("a")
+    engine.happens("health_status: running", "c1")
+    engine.happens("health_status: healthy", "c1")
+    await container.healthy
+    assert not container.unhealthy.done()
+    engine.happens("health_status: unhealthy", "c1")
+    await container.unhealthy
+    assert not container.ended.done()
+
+
+@pytest.mark.parametrize(
+    ("says", "healthy", "unhealthy"),
+    [
+        ("Up 1 second", True, False),
+        ("Up 1 second (healthy)", True, False),
+        ("Up 1 second (health: starting)", False, False),
+        ("Up 1 second (unhealthy)", False, True),
+    ],
+)
+async def test_the_health_of_what_is_adopted_is_known(engine, containers, says, healthy, unhealthy):
+    engine.containers = {"c1": ("a", "running", 0)}
+    engine.says = says
+    engine.up = True
+    container = await containers.find("a")
+    assert (container.healthy.done(), container.unhealthy.done()) == (healthy, unhealthy)
 
 
 async def test_a_removal_ends_what_had_not_ended(engine, containers):

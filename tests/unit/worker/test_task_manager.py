@@ -32,7 +32,10 @@ class Watched:
         return [status.state for status in self.told]
 
     async def until(self, state):
-        while self.manager.status.state != state:
+        return await self.until_it(lambda status: status.state == state)
+
+    async def until_it(self, holds):
+        while not holds(self.manager.status):
             self._changed.clear()
             await self._changed.wait()
         return self.manager.status
@@ -78,6 +81,41 @@ async def test_AGT_02_a_temporary_error_is_retried_after_a_second_and_changes_no
     await watched.until(S.RUNNING)
     assert watched.states == [S.ACCEPTED, S.PREPARING, S.READY, S.STARTING, S.RUNNING]
     assert loop.time() - begin == pytest.approx(2 * RETRY_DELAY, abs=0.5)
+
+
+async def test_an_unhealthy_task_gets_no_new_connections_then_stops_and_has_failed():
+    watched = Watched(make_task(ingress=True))
+    await watched.until(S.RUNNING)
+    assert watched.manager.status.container.address
+    watched.executor.sicken("task-1", "no answer")
+    await watched.until_it(lambda status: not status.container.address)
+    assert not watched.executor.containers["task-1"].ended.done()
+    status = await watched.until(S.FAILED)
+    assert status.err == "no answer"
+    assert watched.executor.containers["task-1"].ended.done()
+    withdrawn = watched.told[-2]
+    assert (withdrawn.state, withdrawn.container.address) == (S.RUNNING, "")
+
+
+async def test_an_unhealthy_task_that_publishes_nothing_stops_at_once():
+    watched = Watched(make_task())
+    await watched.until(S.RUNNING)
+    watched.executor.sicken("task-1", "no answer")
+    await watched.until(S.FAILED)
+    assert watched.states[-2:] == [S.RUNNING, S.FAILED]
+
+
+async def test_a_task_that_was_found_unhealthy_stops_whatever_it_says_after_the_daemon_restarted():
+    first = Watched(make_task(ingress=True))
+    await first.until(S.RUNNING)
+    first.executor.sicken("task-1", "no answer")
+    await first.until_it(lambda status: not status.container.address)
+    await first.manager.close()
+    container = first.executor.containers["task-1"]
+    container.sick = asyncio.get_running_loop().create_future()
+    second = Watched(first.manager.task, first.executor, first.manager.status)
+    assert (await second.until(S.FAILED)).err == "no answer"
+    assert container.ended.done()
 
 
 async def test_AGT_02_a_fault_of_ours_fails_the_task_and_says_so():

@@ -10,6 +10,7 @@ from worker.executor.docker.containers import Containers
 from worker.executor.docker.controller import DockerController, Shared
 from worker.executor.docker.describe import description
 from worker.executor.docker.engine import DEFAULT_URL, Engine
+from worker.executor.docker.files import TaskFiles
 from worker.executor.docker.images import Images
 
 CONCURRENCY_PER_CPU = 4
@@ -21,22 +22,29 @@ class DockerExecutor:
     """To be made on the loop. `cluster_id` and `node_id` tell its containers from those of others.
     `concurrency` 0 is what suits the machine."""
 
-    def __init__(self, cluster_id: str, node_id: str, url: str = DEFAULT_URL, concurrency: int = 0) -> None:
+    def __init__(
+        self, cluster_id: str, node_id: str, files: TaskFiles, url: str = DEFAULT_URL, concurrency: int = 0
+    ) -> None:
         self._engine = Engine(url)
         self._containers = Containers(self._engine, cluster_id, node_id)
         self._shared = Shared(
             engine=self._engine,
             containers=self._containers,
             images=Images(self._engine),
+            files=files,
             slots=asyncio.Semaphore(concurrency or CONCURRENCY_PER_CPU * (os.cpu_count() or 1)),
             cluster_id=cluster_id,
             node_id=node_id,
         )
 
+    def resume(self, task_ids: Collection[str]) -> None:
+        self._shared.files.sweep(task_ids)
+
     async def run(self) -> None:
         await self._containers.follow()
 
     async def close(self) -> None:
+        self._shared.files.close()
         await self._engine.close()
 
     async def describe(self) -> NodeDescription:

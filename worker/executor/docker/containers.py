@@ -10,6 +10,7 @@ from core.logs import logger
 from worker.executor import TaskError, TemporaryError
 from worker.executor.docker.config import CLUSTER_LABEL, NODE_LABEL, TASK_LABEL
 from worker.executor.docker.engine import Engine
+from worker.executor.docker.health import Health, health_named, health_of_status
 
 RECONNECT_DELAY = 0.5
 _OVERLAP = 2
@@ -23,16 +24,29 @@ class ContainerGone(TaskError):
         super().__init__("the container is gone: it was not removed by pyswarm")
 
 
+def _to_come() -> "asyncio.Future[Any]":
+    return asyncio.get_running_loop().create_future()
+
+
 @dataclass(slots=True)
 class Container:
     id: str
     started: bool = False
-    ended: "asyncio.Future[int | None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    ended: "asyncio.Future[int | None]" = field(default_factory=_to_come)
     """Its exit code once it has ended; None if it was removed before anyone asked."""
+    healthy: "asyncio.Future[None]" = field(default_factory=_to_come)
+    """Done once it has been healthy."""
+    unhealthy: "asyncio.Future[None]" = field(default_factory=_to_come)
+    """Done once it has been unhealthy: it is to be stopped, whatever it says later."""
 
     def end(self, code: int | None) -> None:
         if not self.ended.done():
             self.ended.set_result(code)
+
+    def note(self, health: Health) -> None:
+        found = {Health.HEALTHY: self.healthy, Health.UNHEALTHY: self.unhealthy}.get(health)
+        if found is not None and not found.done():
+            found.set_result(None)
 
 
 class Containers:
@@ -106,6 +120,8 @@ class Containers:
         for task_id, entry in listed.items():
             container = self._by_task.setdefault(task_id, Container(entry["Id"]))
             container.started = entry["State"] != "created"
+            if entry["State"] == "running":
+                container.note(health_of_status(entry["Status"]))
             if entry["State"] in ("exited", "dead") and not container.ended.done():
                 seen = await self._engine.inspect(container.id)
                 container.end(seen["State"]["ExitCode"])
@@ -116,7 +132,10 @@ class Containers:
         container = self._by_task.get(task_id)
         if container is None or container.id != event["Actor"]["ID"]:
             return
-        if event["Action"] == "die":
+        action, _, health = event["Action"].partition(": ")
+        if action == "die":
             container.end(int(attributes["exitCode"]))
+        elif action == "health_status":
+            container.note(health_named(health))
         else:
             self.forget(task_id)

@@ -2,18 +2,26 @@
 
 import asyncio
 import dataclasses
+from asyncio import FIRST_COMPLETED
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any
 
+from core.gotemplate import TemplateError
 from core.logs import logger
-from core.model import ContainerStatus, LogLine, LogOptions, Task
-from worker.executor import ExitError, TemporaryError
+from core.model import ContainerStatus, Dependency, DependencyKey, LogLine, LogOptions, Task
+from worker.executor import ExitError, TaskError, TemporaryError, UnhealthyError
 from worker.executor.docker import logs
-from worker.executor.docker.config import container_config, container_name, published_ports
+from worker.executor.docker.config import container_config, container_name, left_out
 from worker.executor.docker.containers import Container, ContainerGone, Containers
+from worker.executor.docker.describe import description
 from worker.executor.docker.engine import Engine, EngineError
+from worker.executor.docker.files import TaskFiles
+from worker.executor.docker.health import health_of_state, why_unhealthy
 from worker.executor.docker.images import Images, looked_at
+from worker.executor.docker.ports import published_ports
 from worker.machine import Observed
+from worker.payload import expand_payload
+from worker.template import expand, has_templates
 
 _NOT_FOUND = 404
 _CONFLICT = 409
@@ -34,6 +42,7 @@ class Shared:
     engine: Engine
     containers: Containers
     images: Images
+    files: TaskFiles
     slots: asyncio.Semaphore
     """Bounds how many containers the engine creates, starts and removes at a time."""
     cluster_id: str
@@ -55,25 +64,27 @@ class DockerController:
     async def prepare(self) -> None:
         if await self._find() is not None:
             return
+        await self._shared.files.provide(self._task, self._payload)
         try:
             await self._change_to(self._create)
         except _NoImage:
-            await self._shared.images.pull(self._task.spec.container.image)
+            spec = self._task.spec.container
+            await self._shared.images.pull(spec.image, spec.registry_auth)
             await self._change_to(self._create)
 
     async def start(self) -> None:
+        container = await self._find()
+        if container is not None and not container.started:
+            await self._shared.files.provide(self._task, self._payload)
         await self._change_to(self._start)
+        container = await self._running()
+        await asyncio.wait((container.healthy, container.unhealthy, container.ended), return_when=FIRST_COMPLETED)
+        await self._look_at(container)
 
     async def wait(self) -> None:
-        container = await self._find()
-        if container is None or not container.started:
-            raise ContainerGone
-        code = await asyncio.shield(container.ended)
-        if code is None:
-            raise ContainerGone
-        self._note_exit(container, code)
-        if code:
-            raise ExitError(code, await self._cause(container))
+        container = await self._running()
+        await asyncio.wait((container.unhealthy, container.ended), return_when=FIRST_COMPLETED)
+        await self._look_at(container)
 
     async def shutdown(self) -> None:
         await self._change_done()
@@ -82,21 +93,17 @@ class DockerController:
             return
         if not container.ended.done():
             await self._stop(container)
-        if container.ended.done() and (code := container.ended.result()) is not None:
-            self._note_exit(container, code)
+        if container.ended.done():
+            await self._shared.files.remove(self._task.id)
+            if (code := container.ended.result()) is not None:
+                self._note_exit(container, code)
 
     async def remove(self) -> None:
         await self._change_done()
         container = await self._find()
-        if container is None:
-            return
-        try:
-            async with self._shared.slots:
-                await self._shared.engine.remove(container.id)
-        except EngineError as error:
-            if error.status != _NOT_FOUND:
-                raise TemporaryError(f"cannot remove the container: {error}") from error
-        self._shared.containers.forget(self._task.id)
+        if container is not None:
+            await self._remove(container)
+        await self._shared.files.remove(self._task.id)
 
     async def logs(self, options: LogOptions) -> AsyncIterator[LogLine]:
         container = await self._find()
@@ -106,8 +113,28 @@ class DockerController:
         if container is None:
             return
         async with self._shared.engine.logs(container.id, logs.parameters(options)) as chunks:
-            async for timestamp, stderr, data in logs.entries(chunks):
+            entries = logs.terminal_entries if self._task.spec.container.tty else logs.entries
+            async for timestamp, stderr, data in entries(chunks):
                 yield LogLine(self._task.service_id, self._shared.node_id, self._task.id, timestamp, stderr, data)
+
+    async def _running(self) -> Container:
+        container = await self._find()
+        if container is None or not container.started:
+            raise ContainerGone
+        return container
+
+    async def _look_at(self, container: Container) -> None:
+        """Raises what is wrong with a container that was started."""
+        if container.ended.done():
+            await self._shared.files.remove(self._task.id)
+            code = container.ended.result()
+            if code is None:
+                raise ContainerGone
+            self._note_exit(container, code)
+            if code:
+                raise ExitError(code, await self._cause(container))
+        elif container.unhealthy.done():
+            raise UnhealthyError(why_unhealthy((await self._shared.engine.inspect(container.id))["State"]))
 
     async def _find(self) -> Container | None:
         return await self._shared.containers.find(self._task.id)
@@ -126,32 +153,59 @@ class DockerController:
             await asyncio.wait([self._change])
 
     async def _create(self) -> None:
-        shared = self._shared
-        config = container_config(self._task, shared.cluster_id, shared.node_id, await shared.engine.api_version())
-        name = container_name(self._task)
+        shared, engine = self._shared, self._shared.engine
+        task = await self._expanded()
+        config = container_config(task, shared.cluster_id, shared.node_id, await engine.api_version())
+        config["HostConfig"]["Mounts"] = [*config["HostConfig"].get("Mounts", ()), *shared.files.binds(task)]
+        name = container_name(task)
         try:
-            shared.containers.add(self._task.id, await shared.engine.create(name, config))
+            container_id, warnings = await engine.create(name, config)
         except EngineError as error:
             if error.status == _CONFLICT:
-                await shared.containers.adopt(self._task.id, name)
-            elif "no such image" in str(error).lower():
+                await shared.containers.adopt(task.id, name)
+                return
+            if "no such image" in str(error).lower():
                 raise _NoImage(error.status, str(error)) from error
-            else:
-                raise
+            raise
+        if lost := left_out(config, warnings):
+            await engine.remove(container_id)
+            raise TaskError(f"this node cannot do what the service asks for: {lost}")
+        shared.containers.add(task.id, container_id)
+
+    async def _expanded(self) -> Task:
+        """The task with its templates filled in."""
+        if not has_templates(self._task.spec.container):
+            return self._task
+        try:
+            return expand(self._task, container_name(self._task), description(await self._shared.engine.info()))
+        except TemplateError as error:
+            raise TaskError(f"the template of {error.reason}") from error
+
+    async def _payload(self, item: Dependency, held: Mapping[DependencyKey, Dependency]) -> bytes:
+        """What a secret or config that is a template comes to."""
+        task, node = await self._expanded(), description(await self._shared.engine.info())
+        try:
+            return expand_payload(item, task, container_name(task), node, held)
+        except TemplateError as error:
+            raise TaskError(f"the template of {error.reason}") from error
 
     async def _start(self) -> None:
+        """A container that has been started, by a daemon before this one, is not started again: it may have ended."""
         container = await self._find()
         if container is None:
             raise ContainerGone
         try:
-            await self._shared.engine.start(container.id)
-            container.started = True
-            self._started.set()
-            self._note(await self._shared.engine.inspect(container.id))
+            if not container.started:
+                await self._shared.engine.start(container.id)
+                container.started = True
+            seen = await self._shared.engine.inspect(container.id)
         except EngineError as error:
             if "no such container" in str(error).lower():
                 raise ContainerGone from error
             raise
+        self._started.set()
+        self._note(seen)
+        container.note(health_of_state(seen["State"]))
 
     async def _stop(self, container: Container) -> None:
         try:
@@ -165,6 +219,15 @@ class DockerController:
                 await asyncio.shield(container.ended)
         except TimeoutError:
             log.warning("the engine did not tell the exit code", task=self._task.id)
+
+    async def _remove(self, container: Container) -> None:
+        try:
+            async with self._shared.slots:
+                await self._shared.engine.remove(container.id)
+        except EngineError as error:
+            if error.status != _NOT_FOUND:
+                raise TemporaryError(f"cannot remove the container: {error}") from error
+        self._shared.containers.forget(self._task.id)
 
     def _note(self, seen: Mapping[str, Any]) -> None:
         networks = seen["NetworkSettings"]["Networks"] or {}

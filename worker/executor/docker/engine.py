@@ -64,10 +64,13 @@ class Engine:
             major, minor = self._docker.api_version.removeprefix("v").split(".")
             return int(major), int(minor)
 
-    async def create(self, name: str, config: Mapping[str, Any]) -> str:
-        """The new container's id."""
+    async def create(self, name: str, config: Mapping[str, Any]) -> tuple[str, Sequence[str]]:
+        """The new container's id, and what the engine warns of."""
         async with _told_apart(self.url):
-            return (await self._docker.containers.create(config, name=name)).id
+            made = await self._docker._query_json(
+                "containers/create", method="POST", params={"name": name}, data=json.dumps(config)
+            )
+            return made["Id"], made.get("Warnings") or ()
 
     async def start(self, container_id: str) -> None:
         """Also fine if it has been started."""
@@ -96,16 +99,25 @@ class Engine:
             found: Sequence[Mapping[str, Any]] = await self._docker._query_json("containers/json", params=params)
             return found
 
-    async def pull(self, image: str) -> None:
-        """Without a tag or digest: the tag `latest`."""
-        async with _told_apart(self.url):
-            await self._docker.images.pull(image)
+    async def pull(self, image: str, registry_auth: str) -> None:
+        """Without a tag or digest: the tag `latest`. `registry_auth` is Docker's X-Registry-Auth, or empty."""
+        params = {"fromImage": image}
+        if "@" not in image and ":" not in image.rpartition("/")[2]:
+            params["tag"] = "latest"
+        headers = {"X-Registry-Auth": registry_auth} if registry_auth else {}
+        async with (
+            _told_apart(self.url),
+            self._docker._query("images/create", "POST", params=params, headers=headers, timeout=None) as response,
+        ):
+            async for progress in _json_lines(response):
+                if "error" in progress:
+                    raise EngineError(response.status, progress["error"])
 
     @asynccontextmanager
     async def events(self, labels: Mapping[str, str], since: int) -> AsyncIterator[AsyncIterator[Mapping[str, Any]]]:
-        """Ends and removals of containers with these labels, from `since` (seconds since the epoch) on. Everything
-        that happens after this has been entered is in the stream."""
-        filters = _filters(type=["container"], event=["die", "destroy"], label=_pairs(labels))
+        """Ends, removals and health of containers with these labels, from `since` (seconds since the epoch) on.
+        Everything that happens after this has been entered is in the stream."""
+        filters = _filters(type=["container"], event=["die", "destroy", "health_status"], label=_pairs(labels))
         async with (
             _told_apart(self.url),
             self._docker._query("events", params={"since": since, "filters": filters}) as response,

@@ -6,7 +6,7 @@ for the container's own file system, where the engine resolves it.
 
 import asyncio
 import os
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +15,15 @@ from typing import Any, TypeVar
 from core.files import make_private_folder
 from core.ids import is_id
 from core.logs import logger
-from core.model import FileTarget, Task
+from core.model import Dependency, DependencyKey, FileTarget, Task
 from core.model.dependencies import key_of, name_of, noun_of, references_of, target_of
 from worker.dependencies import Dependencies
 from worker.executor import TaskError
 from worker.executor.docker import tmpfs
 
 T = TypeVar("T")
+Expand = Callable[[Dependency, Mapping[DependencyKey, Dependency]], Awaitable[bytes]]
+"""A template, and all secrets and configs of the task."""
 
 log = logger("worker.docker")
 
@@ -40,19 +42,26 @@ class TaskFiles:
         self._dependencies = dependencies
         self._thread = ThreadPoolExecutor(1, "task-files")
 
-    async def provide(self, task: Task) -> None:
-        """Returns when the files are there for `binds`. Raises TaskError for a secret or config that is gone, and where
-        nothing can be mounted."""
+    async def provide(self, task: Task, expand: Expand) -> None:
+        """Returns when the files are there for `binds`. `expand` tells what a template comes to.
+
+        Raises TaskError for a secret or config that is gone, and where nothing can be mounted; and what `expand` does.
+        """
         references = references_of(task.spec.container)
         if not references:
             return
-        files = []
+        held: dict[DependencyKey, Dependency] = {}
         for reference in references:
             item = await self._dependencies.get(key_of(reference))
             if item is None:
                 noun, name = noun_of(key_of(reference)[0]), name_of(reference)
                 raise TaskError(f"{noun} {name} is not there any more: it was removed; update the service without it")
-            files.append(_File(item.spec.data, reference.file))
+            held[key_of(reference)] = item
+        files = []
+        for reference in references:
+            item = held[key_of(reference)]
+            data = await expand(item, held) if item.spec.templating else item.spec.data
+            files.append(_File(data, reference.file))
         try:
             await self._run(_write, self._place(task.id), files)
         except OSError as error:

@@ -9,16 +9,17 @@ from worker.executor.docker.engine import Engine, EngineError
 class Images:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._pulls: dict[str, asyncio.Task[None]] = {}
+        self._pulls: dict[tuple[str, str], asyncio.Task[None]] = {}
 
-    async def pull(self, image: str) -> None:
+    async def pull(self, image: str, registry_auth: str) -> None:
         """Returns when the image is here. A pull goes on when whoever asked for it is cancelled."""
-        if image not in self._pulls:
-            self._pulls[image] = asyncio.create_task(self._engine.pull(image))
-            self._pulls[image].add_done_callback(lambda _: self._pulls.pop(image))
-            self._pulls[image].add_done_callback(looked_at)
+        asked = (image, registry_auth)
+        if asked not in self._pulls:
+            self._pulls[asked] = asyncio.create_task(self._engine.pull(image, registry_auth))
+            self._pulls[asked].add_done_callback(lambda _: self._pulls.pop(asked))
+            self._pulls[asked].add_done_callback(looked_at)
         try:
-            await asyncio.shield(self._pulls[image])
+            await asyncio.shield(self._pulls[asked])
         except EngineError as error:
             raise TaskError(f"image {image} is not on this node and cannot be pulled: {error}") from error
 

@@ -24,6 +24,22 @@ def parameters(options: LogOptions) -> dict[str, Any]:
     }
 
 
+async def terminal_entries(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[int, bool, bytes]]:
+    """As `entries`, of a container with a terminal: the engine sends its lines as they are, all of them as output."""
+    rest = b""
+    async for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            yield _stamped(line + b"\n")
+    if rest:
+        yield _stamped(rest)
+
+
+def _stamped(line: bytes) -> tuple[int, bool, bytes]:
+    stamp, _, data = line.partition(b" ")
+    return _nanoseconds(stamp.decode("ascii")), False, data
+
+
 async def entries(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[int, bool, bytes]]:
     """(timestamp, whether it came from stderr, data) of every frame: one line, or the part of a long line that the
     engine keeps together."""

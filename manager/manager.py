@@ -106,6 +106,7 @@ class Manager:
             read_barrier=self._raft.read_barrier,
             members=self._raft.members,
             logs=self._logs.logs,
+            is_suspect=self._dispatcher.is_suspect,
         )
         self.control = RoutedControl(self._local_control, self._raft, credentials)
         self.authority = Authority(self.store, replicator, self._raft, credentials, WallClock(), new_id)

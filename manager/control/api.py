@@ -10,6 +10,7 @@ from core.model import (
     Config,
     DependencyKind,
     DependencySpec,
+    Explanation,
     LogLine,
     LogOptions,
     Node,
@@ -78,6 +79,17 @@ class LeaderApi(Protocol):
         ...
 
     async def remove_service(self, ref: str) -> None: ...
+
+    async def dry_run_service(self, spec: ServiceSpec) -> Explanation:
+        """Where the tasks of such a service would go, were it created now. Changes nothing; raises what
+        `create_service` raises."""
+        ...
+
+    async def explain_service(self, ref: str) -> Explanation:
+        """What each node says to one more task of the service, or to those that wait."""
+        ...
+
+    async def explain_task(self, ref: str) -> Explanation: ...
 
     async def create_dependency(self, spec: DependencySpec, request_id: bytes) -> str:
         """A secret or a config; its id. Any number of times with one `request_id` makes one."""

@@ -1,5 +1,6 @@
 """The control API over this manager's own store."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
@@ -8,13 +9,14 @@ from typing import TypeVar
 
 from core.clock import Clock
 from core.errors import InvalidArgument, NotFound
-from core.ids import ID_LENGTH, base36
+from core.ids import ID_LENGTH, base36, new_id
 from core.model import (
     Cluster,
     ClusterSpec,
     Config,
     DependencyKind,
     DependencySpec,
+    Explanation,
     LogLine,
     LogOptions,
     Node,
@@ -29,6 +31,7 @@ from manager.control import dependencies, nodes, services
 from manager.control.api import NOTHING, Filters, Rotations
 from manager.control.counts import TaskCounts, count_tasks
 from manager.control.dependencies import without_data
+from manager.control.explain import Scratch, dry_run, explain_service, explain_task
 from manager.control.filters import filter_dependencies, filter_nodes, filter_services, filter_tasks
 from manager.control.lookup import find_config, find_node, find_secret, find_service, find_task
 from manager.control.names import name_for
@@ -53,7 +56,10 @@ Logs = Callable[[Sequence[str], Sequence[str], LogOptions], AsyncGenerator[LogLi
 
 
 class Control:
-    """A ControlApi. On a manager that does not lead, what changes something raises NotLeader."""
+    """A ControlApi. On a manager that does not lead, what changes something raises NotLeader.
+
+    `is_suspect` tells of a node's id whether its connection is broken just now.
+    """
 
     def __init__(
         self,
@@ -64,6 +70,7 @@ class Control:
         read_barrier: Callable[[], Awaitable[None]],
         members: Callable[[], Sequence[Member]],
         logs: Logs,
+        is_suspect: Callable[[str], bool],
     ) -> None:
         self._store = store
         self._replicator = replicator
@@ -71,6 +78,7 @@ class Control:
         self._read_barrier = read_barrier
         self._members = members
         self._logs = logs
+        self._is_suspect = is_suspect
         self._watches = Watches(store)
 
     def close(self) -> None:
@@ -111,9 +119,7 @@ class Control:
 
     async def create_service(self, spec: ServiceSpec, request_id: bytes) -> Service:
         service_id = _id_for(request_id)
-        if not spec.name:
-            spec = replace(spec, name=name_for(service_id))
-        validate_service_spec(spec)
+        spec = _complete(spec, service_id)
         now = self._clock.now()
         await self._replicator.update(lambda tx: services.create_service(tx, service_id, spec, now))
         return self._service(service_id)
@@ -141,6 +147,22 @@ class Control:
 
     async def remove_service(self, ref: str) -> None:
         await self._replicator.update(lambda tx: services.remove_service(tx, ref))
+
+    async def dry_run_service(self, spec: ServiceSpec) -> Explanation:
+        service_id = new_id()
+        spec = _complete(spec, service_id)
+        await self._read_barrier()
+        return await self._ask(lambda scratch: dry_run(scratch, service_id, spec, new_id))
+
+    async def explain_service(self, ref: str) -> Explanation:
+        await self._read_barrier()
+        service = find_service(self._store, ref)
+        return await self._ask(lambda scratch: explain_service(scratch, service))
+
+    async def explain_task(self, ref: str) -> Explanation:
+        await self._read_barrier()
+        task = find_task(self._store, ref)
+        return await self._ask(lambda scratch: explain_task(scratch, task))
 
     async def create_dependency(self, spec: DependencySpec, request_id: bytes) -> str:
         new_id = _id_for(request_id)
@@ -206,6 +228,12 @@ class Control:
             async for line in lines:
                 yield line
 
+    async def _ask(self, question: Callable[[Scratch], Explanation]) -> Explanation:
+        """The answer of a copy of the store, off the loop: a large cluster takes a while."""
+        copy, now = self._store.copy(), self._clock.now()
+        suspects = frozenset(node.id for node in self._store.nodes() if self._is_suspect(node.id))
+        return await asyncio.to_thread(lambda: question(Scratch(copy(), suspects, now)))
+
     def _service(self, service_id: str) -> Service:
         return _still(self._store.service(service_id), "service", service_id)
 
@@ -215,6 +243,14 @@ def _id_for(request_id: bytes) -> str:
     if not 0 < len(request_id) <= MAX_REQUEST_ID:
         raise InvalidArgument(f"a request id has 1 to {MAX_REQUEST_ID} bytes")
     return base36(int.from_bytes(hashlib.sha256(request_id).digest()[:16], "big"), ID_LENGTH)
+
+
+def _complete(spec: ServiceSpec, service_id: str) -> ServiceSpec:
+    """`spec` with a name. Raises what the validation raises."""
+    if not spec.name:
+        spec = replace(spec, name=name_for(service_id))
+    validate_service_spec(spec)
+    return spec
 
 
 def _still(item: T | None, noun: str, item_id: str) -> T:

@@ -14,6 +14,7 @@ from core.model import (
     ClusterSpec,
     DependencyKind,
     DependencySpec,
+    Explanation,
     LogLine,
     LogOptions,
     Node,
@@ -86,6 +87,16 @@ class RemoteControl:
 
     async def remove_service(self, ref: str) -> None:
         await self._write(self._stub.RemoveService(pb.GetRequest(ref=ref), timeout=TIMEOUT))
+
+    async def dry_run_service(self, spec: ServiceSpec) -> Explanation:
+        request = pb.DryRunServiceRequest(spec=encode(spec))
+        return decode(Explanation, await self._read(self._stub.DryRunService(request, timeout=TIMEOUT)))
+
+    async def explain_service(self, ref: str) -> Explanation:
+        return decode(Explanation, await self._read(self._stub.ExplainService(pb.GetRequest(ref=ref), timeout=TIMEOUT)))
+
+    async def explain_task(self, ref: str) -> Explanation:
+        return decode(Explanation, await self._read(self._stub.ExplainTask(pb.GetRequest(ref=ref), timeout=TIMEOUT)))
 
     async def create_dependency(self, spec: DependencySpec, request_id: bytes) -> str:
         request = pb.CreateDependencyRequest(spec=_dependency(spec), request_id=request_id)

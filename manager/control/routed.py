@@ -14,6 +14,7 @@ from core.model import (
     Config,
     DependencyKind,
     DependencySpec,
+    Explanation,
     LogLine,
     LogOptions,
     Node,
@@ -109,6 +110,15 @@ class RoutedControl:
 
     async def remove_service(self, ref: str) -> None:
         await self._write(lambda control: control.remove_service(ref))
+
+    async def dry_run_service(self, spec: ServiceSpec) -> Explanation:
+        return await self._read(lambda control: control.dry_run_service(spec))
+
+    async def explain_service(self, ref: str) -> Explanation:
+        return await self._read(lambda control: control.explain_service(ref))
+
+    async def explain_task(self, ref: str) -> Explanation:
+        return await self._read(lambda control: control.explain_task(ref))
 
     async def create_dependency(self, spec: DependencySpec, request_id: bytes) -> str:
         return await self._repeat(lambda control: control.create_dependency(spec, request_id))

@@ -17,6 +17,7 @@ from core.model import (
     ConfigSpec,
     DependencyKind,
     DependencySpec,
+    Explanation,
     LogOptions,
     Node,
     NodeSpec,
@@ -78,6 +79,15 @@ class ControlServicer(control_pb2_grpc.ControlServicer):
         await self._control.remove_service(request.ref)
         return _EMPTY
 
+    async def DryRunService(self, request: pb.DryRunServiceRequest, context: Context) -> model_pb2.Explanation:
+        return _explanation(await self._control.dry_run_service(decode(ServiceSpec, request.spec)))
+
+    async def ExplainService(self, request: pb.GetRequest, context: Context) -> model_pb2.Explanation:
+        return _explanation(await self._control.explain_service(request.ref))
+
+    async def ExplainTask(self, request: pb.GetRequest, context: Context) -> model_pb2.Explanation:
+        return _explanation(await self._control.explain_task(request.ref))
+
     async def CreateDependency(self, request: pb.CreateDependencyRequest, context: Context) -> pb.DependencyId:
         return pb.DependencyId(id=await self._control.create_dependency(_dependency(request.spec), request.request_id))
 
@@ -129,4 +139,9 @@ def _node(node: Node) -> model_pb2.Node:
 
 def _service(service: Service) -> model_pb2.Service:
     message: model_pb2.Service = encode(service)
+    return message
+
+
+def _explanation(explanation: Explanation) -> model_pb2.Explanation:
+    message: model_pb2.Explanation = encode(explanation)
     return message

@@ -8,6 +8,7 @@ from core.errors import InvalidArgument
 from core.model import StoreObject, TaskSpec
 from manager.store.entry import KINDS, read_task
 from manager.store.tables import Tables
+from manager.store.transaction import Transaction
 from proto import store_pb2
 
 _CHUNK = 256 << 10
@@ -38,6 +39,14 @@ class Frozen:
                 yield bytes(buffer)
                 buffer.clear()
         yield bytes(buffer)
+
+    def transaction(self) -> Transaction:
+        """On tables of its own. May run in another thread too."""
+        tables = Tables()
+        for items in self._objects.values():
+            for item in items:
+                tables.put(item)
+        return Transaction(tables)
 
     def _records(self) -> Iterator[store_pb2.StoreSnapshotRecord]:
         for spec in pack_specs(self._specs):

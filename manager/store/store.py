@@ -30,6 +30,10 @@ class Store(View):
         self._watchers.append(callback)
         return lambda: self._watchers.remove(callback)
 
+    def copy(self) -> Callable[[], Transaction]:
+        """Makes, in whichever thread, a transaction on a copy of the store as it is now: nobody sees what it writes."""
+        return Frozen(self._tables).transaction
+
     def transaction(self) -> Transaction:
         """To be rolled back before anyone else looks: see manager.store.transaction."""
         return Transaction(self._tables)

@@ -26,6 +26,7 @@ COMMANDS: Lazy = {
     "secret": ("pyswarm.cli.dependency", "secret", "Manage secrets"),
     "config": ("pyswarm.cli.dependency", "config", "Manage configs"),
     "service": ("pyswarm.cli.service", "service", "Manage services"),
+    "task": ("pyswarm.cli.explain", "task", "Look at tasks"),
     "backup": ("pyswarm.cli.backup", "backup", "Write the whole state of the cluster to a sealed file"),
     "restore": ("pyswarm.cli.backup", "restore", "Start a cluster out of a backup"),
     "events": ("pyswarm.cli.events", "events", "Show what happens in the cluster and on this node"),

@@ -10,6 +10,7 @@ from pyswarm.engineapi.handlers import (
     dependencies,
     engine,
     events,
+    explain,
     logs,
     networks,
     nodes,
@@ -23,7 +24,7 @@ from pyswarm.engineapi.request import ENGINE, MAX_BODY, NODE
 from pyswarm.engineapi.versions import API_VERSION, PYSWARM_VERSION
 
 _PREFIXES = ("", r"/v{version:\d{1,3}\.\d{1,3}}")
-_NOUNS = (system, swarm, backup, nodes, services, logs, tasks, dependencies, events, networks, absent, engine)
+_NOUNS = (system, swarm, backup, nodes, services, explain, logs, tasks, dependencies, events, networks, absent, engine)
 _HEADERS = {
     "Api-Version": API_VERSION,
     "Docker-Experimental": "false",

@@ -36,6 +36,7 @@ class ControlWorld:
         self.manager = OneManager(self.clock)
         self.store = self.manager.store
         self.members: list[Member] = []
+        self.suspects: set[str] = set()
         self.barriers = 0
         self.log_calls: list[tuple[Sequence[str], Sequence[str], LogOptions]] = []
         self.lines: list[LogLine] = []
@@ -46,6 +47,7 @@ class ControlWorld:
             read_barrier=self._barrier,
             members=lambda: self.members,
             logs=self._logs,
+            is_suspect=self.suspects.__contains__,
         )
 
     async def create(self, name: str = "web", request: bytes = b"", **fields: object) -> Service:

@@ -65,6 +65,7 @@ class MemoryCluster:
             read_barrier=self._answer,
             members=self.members,
             logs=lambda *asked: self.logs(*asked),
+            is_suspect=lambda node_id: False,
         )
 
     async def found(self, cluster: Cluster, hostname: str) -> Node:

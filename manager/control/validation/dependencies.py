@@ -14,6 +14,7 @@ MAX_DATA = {Secret: 500 << 10, Config: 1000 << 10}
 MAX_LABELS = 16 << 10
 """Bytes of name and labels: an entry of the log has room for these beside the largest data."""
 MAX_NAME = 64
+TEMPLATING = "golang"
 _NAME = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9-_.]*[a-zA-Z0-9])?")
 _NUMBER = re.compile(r"[0-9]{1,10}")
 _MAX_OWNER = 2**32 - 2
@@ -31,9 +32,9 @@ def validate_dependency_spec(spec: DependencySpec) -> None:
             "be [a-zA-Z0-9]"
         )
     validate_labels(spec)
-    if spec.templating:
+    if spec.templating not in ("", TEMPLATING):
         raise InvalidArgument(
-            f"a {noun} that is a template ({spec.templating}) is not there yet: leave the template driver out"
+            f"template driver {spec.templating!r} is not there: a {noun} may be a template of {TEMPLATING}"
         )
     validate_data(kind_of(spec), spec.data)
 

@@ -1,4 +1,4 @@
-"""Services: create, ls, ps, inspect, logs, scale, update, rollback, rm."""
+"""Services: create, explain, ls, ps, inspect, logs, scale, update, rollback, rm."""
 
 from pyswarm.cli.commands import Group
 
@@ -6,6 +6,7 @@ service = Group(
     "service",
     {
         "create": ("pyswarm.cli.service.create", "create", "Create a new service"),
+        "explain": ("pyswarm.cli.explain", "explain_service", "Show why tasks wait, and what would change it"),
         "inspect": ("pyswarm.cli.service.inspect", "inspect", "Display detailed information on one or more services"),
         "logs": ("pyswarm.cli.service.logs", "logs", "Fetch the logs of a service or task"),
         "ls": ("pyswarm.cli.service.listing", "list_services", "List services"),

@@ -8,6 +8,7 @@ import click
 
 from pyswarm.cli.client import Client
 from pyswarm.cli.commands import command
+from pyswarm.cli.explain import print_explanation
 from pyswarm.cli.json_types import Json
 from pyswarm.cli.options import ENV, LABEL, MOUNT, PUBLISH, Choice, mapping
 from pyswarm.cli.service.change import by_key, env_key
@@ -35,12 +36,16 @@ _NOUNS = "badger crane falcon ferret finch gecko heron ibex koala lemur lynx mar
 @click.option(
     "--config", multiple=True, type=CONFIG, help="Give the tasks a config: NAME, or source=NAME,target=/FILE."
 )
+@click.option("--dry-run", is_flag=True, help="Show where the tasks would go, and change nothing.")
 @shared_flags
 @click.pass_obj
 def create(client: Client, /, image: str, arguments: tuple[str, ...], **given: Any) -> None:
     name = given["name"] or f"{random.choice(_ADJECTIVES.split())}_{random.choice(_NOUNS.split())}"
     spec = service_spec(name, image, arguments, given)
     change_references(client, spec["TaskTemplate"]["ContainerSpec"], given)
+    if given["dry_run"]:
+        print_explanation(client.post("/pyswarm/services/dry-run", spec), planned=True)
+        return
     created = client.post("/services/create", spec)
     for warning in created.get("Warnings") or ():
         click.echo(warning, err=True)

@@ -10,7 +10,7 @@ from core.clock import SECOND
 from core.model import Availability, Node, NodeState, Service, Task, TaskState, UpdateConfig, UpdateState
 from core.units import format_duration
 from manager.orchestrator.restart import delay_of, still_runs
-from manager.orchestrator.tasks import ended_by_itself, is_dirty, is_live, is_usable, want
+from manager.orchestrator.tasks import ended_by_itself, is_dirty, is_live, is_usable, must_leave, want
 from manager.orchestrator.update_status import state_of
 from manager.orchestrator.worklist import Alarms
 from manager.store import Slot, Transaction
@@ -82,16 +82,17 @@ class Rollout:
             self._slots.add(slot)
             self._look_for_failure(slot, tasks, _monitor(config))
         live = [task for task in tasks if is_live(task)]
-        unheard = isinstance(slot, str) and _is_unheard(tx.node(slot))
-        if not live or (isinstance(slot, str) and not unheard and not is_usable(tx.node(slot))):
+        if not live or (isinstance(slot, str) and must_leave(tx.node(slot))):
             # Nothing to update here: the orchestrators see to slots that are empty, and to nodes that are away.
             return
+        unheard = isinstance(slot, str) and _is_unheard(tx.node(slot))
+        takes_none = isinstance(slot, str) and not is_usable(tx.node(slot))
         fresh = [task for task in live if not is_dirty(tx, task, service)]
         if not fresh:
             self._slots.add(slot)
             if unheard:
                 self.unheard.add(slot)
-            elif not self._put_off(slot, _retry_time(tx, service, tasks, now), now, self.resting):
+            elif not takes_none and not self._put_off(slot, _retry_time(tx, service, tasks, now), now, self.resting):
                 self.dirty[slot] = None
                 if any(task.status.state < TaskState.RUNNING for task in live):
                     self._unsettled[slot] = None
@@ -104,6 +105,8 @@ class Rollout:
         if running is None:
             if len(live) > len(fresh):
                 self.doubled.add(slot)
+            if takes_none and all(task.status.state < TaskState.ASSIGNED for task in fresh):
+                return
             if moved or slot in self.doubled or state_of(service) is UpdateState.ROLLBACK_STARTED:
                 # A rollback is over only when all runs again.
                 self.moving.add(slot)

@@ -46,8 +46,9 @@ class LogBroker:
     async def logs(
         self, service_ids: Sequence[str], task_ids: Sequence[str], options: LogOptions
     ) -> AsyncGenerator[LogLine, None]:
-        """Lines of these tasks and of these services' tasks, each task's in its own order. What could not be had is
-        said in lines of ours on standard error, at the end.
+        """Lines of these tasks and of these services' tasks: by their times, as far as TimeOrder's short wait allows,
+        each task's always in its own order. What could not be had is said in lines of ours on standard error, at the
+        end.
 
         With `options.follow` it goes on, also with tasks that come later, until all that was asked for is removed.
         Raises Unavailable if this manager does not lead, or not any more.

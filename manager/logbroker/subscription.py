@@ -1,7 +1,7 @@
 """One reader's log: which nodes are asked for which tasks, and when all that there is has come."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,6 +9,7 @@ from core.clock import Clock
 from core.errors import InvalidArgument, PyswarmError
 from core.model import LogLine, LogOptions, Task, TaskState
 from manager.logbroker.buffer import LineBuffer
+from manager.logbroker.order import TimeOrder
 from manager.logbroker.part import NodePart
 from manager.store import Event, EventKind, View
 from proto import dispatcher_pb2 as pb
@@ -61,6 +62,7 @@ class Subscription:
         self._patience = patience
         self._parts: dict[str, NodePart] = {}
         self._buffer = LineBuffer()
+        self._order = TimeOrder()
         self._warnings: list[LogLine] = []
         self._error: PyswarmError | None = None
 
@@ -82,7 +84,8 @@ class Subscription:
         """Raises what `fail` was told."""
         while True:
             self._buffer.changed.clear()
-            for line in self._buffer.take():
+            self._order.add(self._buffer.take(), self._now())
+            for line in self._order.take(self._now(), self._awaited()):
                 yield line
             if self._error is not None:
                 raise self._error
@@ -91,7 +94,7 @@ class Subscription:
             if self._is_complete():
                 break
             await self._wait()
-        for line in self._warnings:
+        for line in (*self._order.rest(), *self._warnings):
             yield line
 
     async def receive(
@@ -183,10 +186,20 @@ class Subscription:
             )
         return all(part.over for part in self._parts.values())
 
+    def _awaited(self) -> Iterator[str]:
+        """The tasks from which more lines may come. Of one that is followed and has ended, few: none waits for them."""
+        for part in self._parts.values():
+            for task_id in () if part.over else part.tasks:
+                task = self._view.task(task_id) if self._options.follow else None
+                if not self._options.follow or (task is not None and task.status.state <= TaskState.RUNNING):
+                    yield task_id
+
     async def _wait(self) -> None:
-        """Until something has changed, or a node has been silent for too long."""
+        """Until something has changed, a line has waited for long enough, or a node has been silent for too long."""
         open_parts = [part for part in self._parts.values() if not part.over and not self._options.follow]
+        held = self._order.deadline
         deadline = min((part.deadline for part in open_parts), default=_NEVER)
+        deadline = deadline if held is None else min(deadline, held)
         try:
             async with asyncio.timeout_at(deadline if deadline < _NEVER else None):
                 await self._buffer.changed.wait()

@@ -6,11 +6,12 @@ import aiohttp
 import pytest
 
 from core import errors
-from core.model import LogLine
+from core.model import ContainerSpec, LogLine, ServiceSpec, TaskSpec
 from pyswarm.engineapi.app import make_app
 from pyswarm.engineapi.ports import InitRequest
 from pyswarm.engineapi.server import Server
 from tests.support.fake_node import FakeNode
+from tests.support.pyswarm_cli import PyswarmCli
 
 BASE = "http://docker/v1.44"
 
@@ -85,3 +86,28 @@ async def test_a_daemon_that_stops_does_not_wait_for_those_who_follow(manager, t
         await asyncio.wait_for(server.stop(), 20)
         with pytest.raises(aiohttp.ClientError):
             await follower.read()
+
+
+async def test_what_a_terminal_showed_comes_without_frames(session, manager):
+    cluster = manager.cluster
+    container = ContainerSpec(image="busybox", tty=True)
+    service = await cluster.control.create_service(ServiceSpec("shell", task=TaskSpec(container=container)), b"shell")
+    (task,) = cluster.store.tasks_of_service(service.id)
+    cluster.lines = [LogLine(service.id, task.node_id, task.id, 10**9, False, b"hello\r\n")]
+    for path in (f"/services/{service.id}", f"/tasks/{task.id}"):
+        async with session.get(f"{BASE}{path}/logs?stdout=1&timestamps=1") as response:
+            assert response.headers["Content-Type"] == "application/vnd.docker.raw-stream"
+            assert await response.read() == b"1970-01-01T00:00:01.000000000Z hello\r\n"
+
+
+async def test_our_command_and_dockers_show_a_terminals_log_only_raw(session, manager, docker, socket_path):
+    cluster = manager.cluster
+    container = ContainerSpec(image="busybox", tty=True)
+    service = await cluster.control.create_service(ServiceSpec("shell", task=TaskSpec(container=container)), b"shell")
+    (task,) = cluster.store.tasks_of_service(service.id)
+    cluster.lines = [LogLine(service.id, task.node_id, task.id, 10**9, False, b"hello\r\n")]
+    for target in ("shell", task.id):
+        for command in (docker, PyswarmCli(socket_path)):
+            refused = await command.run("service", "logs", target)
+            assert (refused.exit, refused.stderr) == (1, "tty service logs only supported with --raw\n")
+            assert (await command.run("service", "logs", "--raw", target)).stdout == "hello\r\n"

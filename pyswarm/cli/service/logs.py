@@ -2,6 +2,7 @@
 
 import sys
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -10,6 +11,7 @@ from pyswarm.cli.client import Client, path_to
 from pyswarm.cli.commands import command
 from pyswarm.cli.completion import complete_services
 from pyswarm.cli.errors import NOT_FOUND, ApiError
+from pyswarm.cli.json_types import Json
 from pyswarm.cli.moments import parse_moment
 from pyswarm.cli.options import no_resolve_option, no_trunc_option
 from pyswarm.cli.service.log_lines import Details, Frames, LogLine, split
@@ -41,17 +43,29 @@ def logs(client: Client, /, target: str, **given: Any) -> None:
         "timestamps": given["timestamps"],
         "details": given["details"] or not given["raw"],
     }
-    path, slots = _find(client, target)
-    prefix = _Prefix(client, len(str(slots)), given)
+    found = _find(client, target)
+    if found.tty and not given["raw"]:
+        raise click.ClickException("tty service logs only supported with --raw")
+    prefix = _Prefix(client, len(str(found.slots)), given)
     frames = Frames()
-    for chunk in client.stream(f"{path}/logs", query):
+    for chunk in client.stream(f"{found.path}/logs", query):
+        if found.tty:
+            _write(chunk, is_stderr=False)
+            continue
         for is_stderr, data in frames.feed(chunk):
             line = data if given["raw"] else prefix.put_before(split(data, given["timestamps"]))
             _write(line, is_stderr)
 
 
-def _find(client: Client, target: str) -> tuple[str, int]:
-    """The service or task's path, and the highest number of a slot."""
+@dataclass(frozen=True)
+class _Found:
+    path: str
+    slots: int
+    """The highest number of a slot."""
+    tty: bool
+
+
+def _find(client: Client, target: str) -> _Found:
     for collection in ("/services", "/tasks"):
         path = path_to(collection, target)
         try:
@@ -61,9 +75,14 @@ def _find(client: Client, target: str) -> tuple[str, int]:
                 raise
             continue
         if collection == "/tasks":
-            return path, found.get("Slot", 0)
-        return path, (found["Spec"]["Mode"].get("Replicated") or {}).get("Replicas", 0)
+            return _Found(path, found.get("Slot", 0), _has_tty(found["Spec"]))
+        replicas = (found["Spec"]["Mode"].get("Replicated") or {}).get("Replicas", 0)
+        return _Found(path, replicas, _has_tty(found["Spec"]["TaskTemplate"]))
     raise click.ClickException(f"no such task or service: {target}")
+
+
+def _has_tty(task_spec: Json) -> bool:
+    return bool(task_spec["ContainerSpec"].get("TTY"))
 
 
 def _write(line: bytes, is_stderr: bool) -> None:

@@ -6,44 +6,47 @@ from aiohttp import web
 
 from core.errors import InvalidArgument, PyswarmError
 from core.logs import logger
-from core.model import LogLine, LogOptions
+from core.model import LogLine, LogOptions, TaskSpec
 from pyswarm.engineapi.errors import ask
 from pyswarm.engineapi.request import control, flag, moment
-from pyswarm.engineapi.wire.log_frames import error_frame, log_frame
+from pyswarm.engineapi.wire.log_frames import error_text, framed, log_text, unframed
 
 log = logger("pyswarm.engineapi")
 
-_HEADERS = {"Content-Type": "application/vnd.docker.multiplexed-stream"}
+_FRAMES = "application/vnd.docker.multiplexed-stream"
+_RAW = "application/vnd.docker.raw-stream"
 _MAX_TAIL = 2**31 - 1
 
 
 async def of_service(request: web.Request) -> web.StreamResponse:
     cluster, options = control(request), _read_options(request)
     service = await ask(cluster.get_service(request.match_info["ref"]))
-    return await _stream(request, cluster.logs([service.id], [], options))
+    return await _stream(request, cluster.logs([service.id], [], options), service.spec.task)
 
 
 async def of_task(request: web.Request) -> web.StreamResponse:
     cluster, options = control(request), _read_options(request)
     task = await ask(cluster.get_task(request.match_info["ref"]))
-    return await _stream(request, cluster.logs([], [task.id], options))
+    return await _stream(request, cluster.logs([], [task.id], options), task.spec)
 
 
-async def _stream(request: web.Request, lines: AsyncIterator[LogLine]) -> web.StreamResponse:
-    """The headers go at once, so that a follower of a silent service knows that it is heard.
+async def _stream(request: web.Request, lines: AsyncIterator[LogLine], spec: TaskSpec) -> web.StreamResponse:
+    """The headers go at once, so that a follower of a silent service knows that it is heard. What a terminal showed
+    goes as it is, without frames.
 
     A reader that goes away ends it; there is nobody to tell.
     """
     timestamps, details = flag(request, "timestamps"), flag(request, "details")
-    response = web.StreamResponse(headers=_HEADERS)
+    kind, pack = (_RAW, unframed) if spec.container.tty else (_FRAMES, framed)
+    response = web.StreamResponse(headers={"Content-Type": kind})
     await response.prepare(request)
     try:
         async for line in lines:
-            await response.write(log_frame(line, timestamps=timestamps, details=details))
+            await response.write(pack(line.stderr, log_text(line, timestamps=timestamps, details=details)))
     except ConnectionResetError:
         log.debug("the reader of a log went away", path=request.path)
     except PyswarmError as error:
-        await response.write(error_frame(error.message))
+        await response.write(pack(True, error_text(error.message)))
     await response.write_eof()
     return response
 

@@ -9,7 +9,7 @@ _HEADER = struct.Struct(">BxxxL")
 _STDOUT, _STDERR = 1, 2
 
 
-def log_frame(line: LogLine, *, timestamps: bool, details: bool) -> bytes:
+def log_text(line: LogLine, *, timestamps: bool, details: bool) -> bytes:
     prefix = ""
     if timestamps:
         prefix += f"{show_log_time(line.timestamp)} "
@@ -18,13 +18,18 @@ def log_frame(line: LogLine, *, timestamps: bool, details: bool) -> bytes:
             f"com.docker.swarm.node.id={line.node_id},com.docker.swarm.service.id={line.service_id},"
             f"com.docker.swarm.task.id={line.task_id} "
         )
-    return _frame(_STDERR if line.stderr else _STDOUT, prefix.encode() + line.data)
+    return prefix.encode() + line.data
 
 
-def error_frame(message: str) -> bytes:
+def error_text(message: str) -> bytes:
     """How a stream that has begun says that it failed."""
-    return _frame(_STDERR, f"Error grabbing logs: {message}\n".encode())
+    return f"Error grabbing logs: {message}\n".encode()
 
 
-def _frame(stream: int, data: bytes) -> bytes:
-    return _HEADER.pack(stream, len(data)) + data
+def framed(stderr: bool, data: bytes) -> bytes:
+    return _HEADER.pack(_STDERR if stderr else _STDOUT, len(data)) + data
+
+
+def unframed(stderr: bool, data: bytes) -> bytes:
+    """A terminal has one stream, which needs no frames."""
+    return data

@@ -1,7 +1,7 @@
 import pytest
 
 from core.model import LogOptions
-from worker.executor.docker.logs import entries, parameters
+from worker.executor.docker.logs import entries, parameters, terminal_entries
 
 
 def frame(kind: int, payload: bytes) -> bytes:
@@ -26,6 +26,22 @@ async def test_frames_are_read_however_they_are_cut(size):
         (NOON + 1, False, b"one\n"),
         (NOON + 500_000_000, True, b"two words \n"),
         (NOON + 10**9, False, b"\n"),
+    ]
+
+
+TERMINAL = b"2024-02-29T12:00:00.000000001Z one\r\n2024-02-29T12:00:00.5Z \r\n2024-02-29T12:00:01Z no end"
+
+
+@pytest.mark.parametrize("size", [1, 7, len(TERMINAL)])
+async def test_a_terminals_lines_are_read_however_they_are_cut(size):
+    async def chunks():
+        for start in range(0, len(TERMINAL), size):
+            yield TERMINAL[start : start + size]
+
+    assert [entry async for entry in terminal_entries(chunks())] == [
+        (NOON + 1, False, b"one\r\n"),
+        (NOON + 500_000_000, False, b"\r\n"),
+        (NOON + 10**9, False, b"no end"),
     ]
 
 

@@ -30,21 +30,21 @@ class DockerCli:
             "DOCKER_HOST": f"unix://{socket}",
         }
 
-    async def run(self, *arguments: str) -> Result:
+    async def run(self, *arguments: str, stdin: str = "") -> Result:
         process = await asyncio.create_subprocess_exec(
             self._command,
             *arguments,
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env=self._environment,
         )
-        stdout, stderr = await process.communicate()
+        stdout, stderr = await process.communicate(stdin.encode())
         assert process.returncode is not None
         return Result(process.returncode, stdout.decode(), stderr.decode())
 
-    async def __call__(self, *arguments: str) -> Result:
+    async def __call__(self, *arguments: str, stdin: str = "") -> Result:
         """Runs what must succeed."""
-        result = await self.run(*arguments)
+        result = await self.run(*arguments, stdin=stdin)
         assert result.exit == 0, f"docker {' '.join(arguments)}: {result.stderr or result.stdout}"
         return result

@@ -5,8 +5,9 @@ from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
-from core.errors import FailedPrecondition, Unavailable
+from core.errors import FailedPrecondition, InvalidArgument, Unavailable
 from core.ids import new_id
+from identity.unlock import parse_unlock_key
 from manager.backup import read_copy, write_copy
 from manager.ca import new_cluster
 from manager.control import ControlApi
@@ -20,6 +21,7 @@ from pyswarm.engineapi.ports import (
     NotLocked,
     NotManager,
     RestoreRequest,
+    SwarmLocked,
 )
 from tests.support.memory_cluster import START, MemoryCluster
 
@@ -35,6 +37,7 @@ class FakeNode:
         self.engine: Mapping[str, Any] = ENGINE_INFO
         self.engine_url = "unix:///run/no-engine-here.sock"
         self.asked: list[object] = []
+        self._locked: tuple[LocalNode, MemoryCluster] | None = None
 
     async def init(self, request: InitRequest) -> str:
         self.asked.append(request)
@@ -82,11 +85,22 @@ class FakeNode:
             )
         self.cluster, self.local = None, LocalNode()
 
+    def restart(self) -> None:
+        """If managers are locked, it waits for the unlock key then."""
+        if self.cluster is not None and self.cluster.cluster.unlock_key:
+            self._locked, self.cluster = (self.local, self.cluster), None
+            self.local = LocalNode(state="locked", error=SwarmLocked().message)
+
     async def unlock(self, key: str) -> None:
-        self.asked.append(key)
-        if not self.local.is_manager:
+        if self._locked is not None:
+            local, cluster = self._locked
+            if parse_unlock_key(key) != cluster.cluster.unlock_key:
+                raise InvalidArgument("swarm could not be unlocked: invalid key provided")
+            self.local, self.cluster, self._locked = local, cluster, None
+        elif self.local.is_manager:
+            raise NotLocked
+        else:
             raise NotManager(in_swarm=self.local.state == "active")
-        raise NotLocked
 
     def status(self) -> LocalNode:
         if self.cluster is None:
@@ -95,6 +109,8 @@ class FakeNode:
         return replace(self.local, remote_managers=peers)
 
     def control(self) -> ControlApi:
+        if self._locked is not None:
+            raise SwarmLocked
         if self.cluster is None:
             raise NotManager(in_swarm=self.local.state == "active")
         return self.cluster.control

@@ -57,7 +57,8 @@ class MemoryCluster:
         self.log_options: LogOptions | None = None
         self.unreachable: set[str] = set()
         """Ids of managers."""
-        self._replicator = Replicator(self.store, _Settling(self.store, self.clock), self.clock)
+        self.agents = InstantAgents()
+        self._replicator = Replicator(self.store, _Settling(self.store, self.clock, self.agents), self.clock)
         self.control = Control(
             self.store,
             self._replicator,
@@ -133,10 +134,10 @@ class _Settling(LoneConsensus):
     """After every change it lets the controllers react, until none has more to do: the clock jumps to what they wait
     for."""
 
-    def __init__(self, store: Store, clock: ManualClock) -> None:
+    def __init__(self, store: Store, clock: ManualClock, agents: InstantAgents) -> None:
         super().__init__(store)
         self._clock = clock
-        self._turns = Turns([*new_controllers(new_id, lambda node_id: False), InstantAgents()])
+        self._turns = Turns([*new_controllers(new_id, lambda node_id: False), agents])
         self._wake_up: int | None = None
         self._events: list[Event] = []
         store.watch(self._take)

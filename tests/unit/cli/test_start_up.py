@@ -49,7 +49,7 @@ def test_help_loads_next_to_nothing():
 @pytest.mark.parametrize("name", set(COMMANDS) - {"swarm", "node", "raft", "service", "system"})
 def test_every_command_has_help(name):
     shown, modules = loaded_by(name, "--help")
-    assert shown.startswith(f"Usage: pyswarm {name} ")
+    assert shown.splitlines()[0].split()[:3] == ["Usage:", "pyswarm", name]
     assert modules.isdisjoint(HEAVY)
 
 
@@ -62,7 +62,7 @@ def test_a_bare_noun_prints_its_help_and_every_verb_has_its_own(group):
     for verb in group.list_commands(None):
         assert verb in shown
         helped, modules = loaded_by(group.name, verb, "--help")
-        assert helped.startswith(f"Usage: pyswarm {group.name} {verb} ")
+        assert helped.splitlines()[0].split()[:4] == ["Usage:", "pyswarm", group.name, verb]
         assert modules.isdisjoint(HEAVY)
 
 

@@ -446,6 +446,31 @@ class AddDependencyVersionRequest(_message.Message):
 Global___AddDependencyVersionRequest: _TypeAlias = AddDependencyVersionRequest  # noqa: Y015
 
 @_typing.final
+class RebalanceServiceRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REF_FIELD_NUMBER: _builtins.int
+    MAX_UNAVAILABLE_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
+    ref: _builtins.str
+    max_unavailable: _builtins.int
+    order: _builtins.int
+    def __init__(
+        self,
+        *,
+        ref: _builtins.str = ...,
+        max_unavailable: _builtins.int = ...,
+        order: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_unavailable", b"max_unavailable", "order", b"order", "ref", b"ref"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RebalanceServiceRequest: _TypeAlias = RebalanceServiceRequest  # noqa: Y015
+
+@_typing.final
 class LogsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

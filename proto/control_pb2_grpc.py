@@ -71,6 +71,11 @@ class ControlStub(object):
                 request_serializer=proto_dot_control__pb2.UpdateServiceRequest.SerializeToString,
                 response_deserializer=proto_dot_model__pb2.Service.FromString,
                 _registered_method=True)
+        self.RebalanceService = channel.unary_unary(
+                '/pyswarm.v1.Control/RebalanceService',
+                request_serializer=proto_dot_control__pb2.RebalanceServiceRequest.SerializeToString,
+                response_deserializer=proto_dot_model__pb2.Service.FromString,
+                _registered_method=True)
         self.RemoveService = channel.unary_unary(
                 '/pyswarm.v1.Control/RemoveService',
                 request_serializer=proto_dot_control__pb2.GetRequest.SerializeToString,
@@ -158,6 +163,12 @@ class ControlServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def UpdateService(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RebalanceService(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -253,6 +264,11 @@ def add_ControlServicer_to_server(servicer, server):
             'UpdateService': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateService,
                     request_deserializer=proto_dot_control__pb2.UpdateServiceRequest.FromString,
+                    response_serializer=proto_dot_model__pb2.Service.SerializeToString,
+            ),
+            'RebalanceService': grpc.unary_unary_rpc_method_handler(
+                    servicer.RebalanceService,
+                    request_deserializer=proto_dot_control__pb2.RebalanceServiceRequest.FromString,
                     response_serializer=proto_dot_model__pb2.Service.SerializeToString,
             ),
             'RemoveService': grpc.unary_unary_rpc_method_handler(
@@ -489,6 +505,33 @@ class Control(object):
             target,
             '/pyswarm.v1.Control/UpdateService',
             proto_dot_control__pb2.UpdateServiceRequest.SerializeToString,
+            proto_dot_model__pb2.Service.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RebalanceService(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pyswarm.v1.Control/RebalanceService',
+            proto_dot_control__pb2.RebalanceServiceRequest.SerializeToString,
             proto_dot_model__pb2.Service.FromString,
             options,
             channel_credentials,

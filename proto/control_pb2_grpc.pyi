@@ -40,6 +40,7 @@ class ControlStub:
     RemoveNode: _grpc.UnaryUnaryMultiCallable[_control_pb2.RemoveNodeRequest, _control_pb2.Empty]
     CreateService: _grpc.UnaryUnaryMultiCallable[_control_pb2.CreateServiceRequest, _model_pb2.Service]
     UpdateService: _grpc.UnaryUnaryMultiCallable[_control_pb2.UpdateServiceRequest, _model_pb2.Service]
+    RebalanceService: _grpc.UnaryUnaryMultiCallable[_control_pb2.RebalanceServiceRequest, _model_pb2.Service]
     RemoveService: _grpc.UnaryUnaryMultiCallable[_control_pb2.GetRequest, _control_pb2.Empty]
     DryRunService: _grpc.UnaryUnaryMultiCallable[_control_pb2.DryRunServiceRequest, _model_pb2.Explanation]
     ExplainService: _grpc.UnaryUnaryMultiCallable[_control_pb2.GetRequest, _model_pb2.Explanation]
@@ -60,6 +61,7 @@ class ControlAsyncStub(ControlStub):
     RemoveNode: _aio.UnaryUnaryMultiCallable[_control_pb2.RemoveNodeRequest, _control_pb2.Empty]  # type: ignore[assignment]
     CreateService: _aio.UnaryUnaryMultiCallable[_control_pb2.CreateServiceRequest, _model_pb2.Service]  # type: ignore[assignment]
     UpdateService: _aio.UnaryUnaryMultiCallable[_control_pb2.UpdateServiceRequest, _model_pb2.Service]  # type: ignore[assignment]
+    RebalanceService: _aio.UnaryUnaryMultiCallable[_control_pb2.RebalanceServiceRequest, _model_pb2.Service]  # type: ignore[assignment]
     RemoveService: _aio.UnaryUnaryMultiCallable[_control_pb2.GetRequest, _control_pb2.Empty]  # type: ignore[assignment]
     DryRunService: _aio.UnaryUnaryMultiCallable[_control_pb2.DryRunServiceRequest, _model_pb2.Explanation]  # type: ignore[assignment]
     ExplainService: _aio.UnaryUnaryMultiCallable[_control_pb2.GetRequest, _model_pb2.Explanation]  # type: ignore[assignment]
@@ -117,6 +119,13 @@ class ControlServicer(metaclass=_abc_1.ABCMeta):
     def UpdateService(
         self,
         request: _control_pb2.UpdateServiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_pb2.Service, _abc.Awaitable[_model_pb2.Service]]: ...
+
+    @_abc_1.abstractmethod
+    def RebalanceService(
+        self,
+        request: _control_pb2.RebalanceServiceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_model_pb2.Service, _abc.Awaitable[_model_pb2.Service]]: ...
 

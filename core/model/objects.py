@@ -19,7 +19,7 @@ from core.model.spec import (
     ServiceSpec,
     TaskSpec,
 )
-from core.model.states import NodeState, Reachability, Role, TaskState, UpdateState
+from core.model.states import NodeState, Reachability, Role, TaskState, UpdateOrder, UpdateState
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +122,24 @@ class JobStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Rebalance:
+    """A request to spread a service's tasks again, and how far it has come."""
+
+    max_unavailable: int = 1
+    """How many slots may be on the move, or not run for another reason, at a time."""
+    order: UpdateOrder = UpdateOrder.STOP_FIRST
+    """Whether a task stops as soon as the next is ready to start, or only when it runs."""
+    started_at: int = 0
+    progress_at: int = 0
+    """When it began, or a task was moved last."""
+    completed_at: int = 0
+    moved: int = 0
+    """How many tasks."""
+    error: str = ""
+    """Why it was given up; empty if it was not."""
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     id: str = ""
     meta: Meta = field(default_factory=Meta)
@@ -134,6 +152,8 @@ class Service:
     update_status: UpdateStatus | None = None
     job_status: JobStatus | None = None
     """Of jobs only."""
+    rebalance: Rebalance | None = None
+    """The last one that was asked for."""
     error: str = ""
     """Why the allocator cannot serve it yet (no free port ...); empty when it can."""
 

@@ -39,10 +39,7 @@ SERVICE: dict[str, Any] = {
             "Limits": {"NanoCPUs": 10**9},
             "Reservations": {
                 "NanoCPUs": 10**8,
-                "GenericResources": [
-                    {"DiscreteResourceSpec": {"Kind": "gpu", "Value": 1}},
-                    {"NamedResourceSpec": {"Kind": "gpu", "Value": "a"}},
-                ],
+                "GenericResources": [{"DiscreteResourceSpec": {"Kind": "gpu", "Value": 1}}],
             },
         },
         "RestartPolicy": {"Condition": "any"},

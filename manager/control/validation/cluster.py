@@ -4,6 +4,7 @@ from core.clock import MILLISECOND, SECOND
 from core.errors import InvalidArgument
 from core.model import ClusterSpec
 from manager.control.validation.checks import check_duration, check_size
+from manager.control.validation.task import validate_log_driver
 
 MIN_HEARTBEAT = 100 * MILLISECOND
 MAX_HEARTBEAT = 3600 * SECOND
@@ -20,4 +21,6 @@ def validate_cluster_spec(spec: ClusterSpec) -> None:
     check_duration("the node certificates' expiry", spec.node_cert_expiry, MIN_CERT_EXPIRY)
     if spec.snapshot_interval < 1:
         raise InvalidArgument("the snapshot interval must be at least 1 log entry")
+    if spec.log_driver is not None:
+        validate_log_driver(spec.log_driver)
     check_size(spec)

@@ -17,7 +17,7 @@ def validate_mounts(mounts: Iterable[Mount]) -> None:
     """Raises InvalidArgument."""
     targets: set[str] = set()
     for mount in mounts:
-        if not isabs(mount.target):
+        if not isabs(mount.target) and not _is_template(mount.target):
             raise InvalidArgument(f"invalid mount target, must be an absolute path: {mount.target!r}")
         target = normpath(mount.target)
         if target in targets:
@@ -37,8 +37,13 @@ def _validate_options(mount: Mount) -> None:
         raise InvalidArgument(f"mount {mount.target}: unknown consistency {mount.consistency!r}")
 
 
+def _is_template(text: str) -> bool:
+    """What becomes of it only its node knows."""
+    return "{{" in text
+
+
 def _validate_bind(mount: Mount) -> None:
-    if not isabs(mount.source):
+    if not isabs(mount.source) and not _is_template(mount.source):
         raise InvalidArgument(f"invalid bind mount source, must be an absolute path: {mount.source!r}")
     if mount.bind is not None and mount.bind.propagation not in _PROPAGATIONS:
         raise InvalidArgument(f"mount {mount.target}: unknown propagation {mount.bind.propagation!r}")
@@ -48,7 +53,7 @@ def _validate_volume(mount: Mount) -> None:
     """A volume without a name is a fresh one for every task."""
     if isabs(mount.source):
         raise InvalidArgument(f"invalid volume mount source, must not be an absolute path: {mount.source}")
-    if mount.source and not _VOLUME.fullmatch(mount.source):
+    if mount.source and not _is_template(mount.source) and not _VOLUME.fullmatch(mount.source):
         raise InvalidArgument(f"{mount.source!r} is no name for a volume: letters, digits, '_', '.' and '-' only")
 
 

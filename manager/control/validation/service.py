@@ -25,6 +25,9 @@ def validate_service_spec(spec: ServiceSpec) -> None:
     check_count("the number of tasks at once", spec.max_concurrent)
     if spec.mode.is_job and (spec.update is not None or spec.rollback is not None):
         raise InvalidArgument("update and rollback configuration is not supported for jobs: an update runs them again")
+    placement = spec.task.placement
+    if spec.mode in (ServiceMode.GLOBAL, ServiceMode.GLOBAL_JOB) and placement is not None and placement.max_replicas:
+        raise InvalidArgument("a global service has one task on every node: leave the replicas per node out")
     validate_task_spec(spec.task)
     for name, config in (("update", spec.update), ("rollback", spec.rollback)):
         if config is not None:

@@ -10,9 +10,13 @@ from core.model import (
     BindOptions,
     ClusterSpec,
     ContainerSpec,
+    DNSConfig,
     EndpointMode,
     EndpointSpec,
     FailureAction,
+    GenericResource,
+    HealthCheck,
+    LogDriver,
     Mount,
     MountType,
     NodeSpec,
@@ -27,6 +31,7 @@ from core.model import (
     ServiceSpec,
     TaskSpec,
     TmpfsOptions,
+    Ulimit,
     UpdateConfig,
     VolumeOptions,
 )
@@ -135,6 +140,86 @@ def test_signals(signal: str):
     validate_service_spec(with_container(stop_signal=signal))
 
 
+def health(*test: str, **periods: int) -> ServiceSpec:
+    return with_container(health_check=HealthCheck(test, **periods))
+
+
+def requirements(**fields: object) -> ServiceSpec:
+    return with_task(resources=ResourceRequirements(**fields))
+
+
+def generic(*resources: GenericResource) -> ServiceSpec:
+    return requirements(reservations=Resources(generic=resources))
+
+
+MEMORY = Resources(memory_bytes=64 << 20)
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        (health(interval=MILLISECOND - 1), "the health check's interval must be at least 1ms, not 999.999µs"),
+        (health(timeout=1), "the health check's timeout must be at least 1ms"),
+        (health(start_period=-1), "the health check's start period must be at least 1ms"),
+        (health(start_interval=1), "the health check's start interval must be at least 1ms"),
+        (health(retries=-1), "retries cannot be negative"),
+        (health("EXEC", "true"), "begins with NONE, CMD, CMD-SHELL, not with 'EXEC'"),
+        (health("CMD"), "of the kind CMD needs a command"),
+        (health("CMD-SHELL", ""), "of the kind CMD-SHELL needs a command"),
+        (with_container(oom_score_adj=1001), "from -1000 to 1000, not 1001"),
+        (with_container(cap_add=("NET ADMIN",)), "'NET ADMIN' is no capability"),
+        (with_container(cap_drop=("",)), "'' is no capability"),
+        (with_container(hosts=("10.0.0.9",)), "write an IP address and a name"),
+        (with_container(hosts=("db 10.0.0.9",)), "write an IP address and a name"),
+        (with_container(hosts=("",)), "write an IP address and a name"),
+        (with_container(dns=DNSConfig(("dns.example",))), "'dns.example' is no IP address"),
+        (with_container(sysctls={"": "1"}), "a sysctl needs a name"),
+        (with_container(ulimits=(Ulimit("files", 1, 2),)), "invalid ulimit 'files'"),
+        (with_container(ulimits=(Ulimit("nofile", 3, 2),)), "the soft limit must not be above the hard one"),
+        (with_container(ulimits=(Ulimit("nofile", -1, 2),)), "the soft limit must not be above the hard one"),
+        (with_container(ulimits=(Ulimit("nofile", -2, -1),)), "cannot be below -1"),
+        (with_container(ulimits=(Ulimit("nofile", 1, 2), Ulimit("nofile", 1, 2))), "ulimit nofile is given twice"),
+        (requirements(limits=Resources(pids=-1)), "the number of processes cannot be negative"),
+        (requirements(swap_bytes=1), "set a memory limit too"),
+        (requirements(limits=MEMORY, swap_bytes=-2), "swap cannot be below -1"),
+        (requirements(memory_swappiness=101), "from 0 to 100"),
+        (generic(GenericResource("", value=1)), "a generic resource needs a name"),
+        (generic(GenericResource("gpu")), "the number of gpu must be at least 1"),
+        (generic(GenericResource("gpu", "UUID1")), "invalid generic resource gpu=UUID1: ask for a number"),
+        (generic(GenericResource("gpu", value=1), GenericResource("gpu", value=2)), "gpu is asked for twice"),
+        (requirements(limits=Resources(generic=(GenericResource("gpu", value=1),))), "reserved, not limited"),
+        (with_task(log_driver=LogDriver(options={"a": "b"})), "options of a log driver need its name"),
+        (with_task(placement=Placement(max_replicas=-1)), "replicas per node cannot be negative"),
+    ],
+)
+def test_API_02_what_a_container_is_given(spec: ServiceSpec, words: str):
+    refused(spec, words)
+
+
+def test_API_02_what_a_container_may_be_given():
+    validate_service_spec(health())
+    validate_service_spec(health("NONE"))
+    validate_service_spec(health("CMD", "true", interval=MILLISECOND, timeout=SECOND, retries=3))
+    validate_service_spec(requirements(limits=MEMORY, swap_bytes=-1, memory_swappiness=-1))
+    validate_service_spec(generic(GenericResource("gpu", value=1), GenericResource("ssd", value=2)))
+    validate_service_spec(
+        with_container(
+            hosts=("10.0.0.9 db db.local", "::1 six", "host-gateway node"),
+            dns=DNSConfig(("10.0.0.53", "fe80::1"), ("ex.org",), ("ndots:1",)),
+            cap_add=("CAP_NET_ADMIN", "sys_time"),
+            cap_drop=("ALL",),
+            ulimits=(Ulimit("nofile", 1024, -1), Ulimit("nproc", -1, -1), Ulimit("core", 0, 0)),
+            oom_score_adj=-1000,
+        )
+    )
+
+
+def test_a_global_service_has_no_most_replicas_per_node():
+    most = TaskSpec(container=ContainerSpec(image="nginx"), placement=Placement(max_replicas=1))
+    refused(make_spec(mode=ServiceMode.GLOBAL, task=most), "leave the replicas per node out")
+    validate_service_spec(make_spec(task=most))
+
+
 def mount(kind: MountType, source: str = "", target: str = "/t", **options: object) -> Mount:
     return Mount(type=kind, source=source, target=target, **options)
 
@@ -167,6 +252,8 @@ def test_mounts_that_may_be():
         mount(MountType.VOLUME, "data", "/data", volume=VolumeOptions(no_copy=True)),
         mount(MountType.BIND, "/etc", "/etc2", bind=BindOptions("rslave"), consistency="cached"),
         mount(MountType.TMPFS, target="/tmp2", tmpfs=TmpfsOptions(1 << 20, 0o1777)),
+        mount(MountType.VOLUME, "data-{{.Task.Slot}}", "/data2"),
+        mount(MountType.BIND, '{{index .Service.Labels "dir"}}', "{{.Service.Name}}"),
     )
     validate_service_spec(with_container(mounts=mounts))
 
@@ -221,6 +308,7 @@ def test_a_spec_that_no_log_entry_can_carry_is_refused():
         ({"heartbeat_period": 2 * 3600 * SECOND}, "at most 1h0m0s"),
         ({"node_cert_expiry": 3599 * SECOND}, "at least 1h0m0s, not 59m59s"),
         ({"snapshot_interval": 0}, "at least 1 log entry"),
+        ({"log_driver": LogDriver(options={"a": "b"})}, "options of a log driver need its name"),
     ],
 )
 def test_cluster_settings(changes: dict[str, object], words: str):

@@ -26,6 +26,7 @@ OTHER_VALUES = {
     "distribution.message": "pyswarm asks no registry; the client only warns",
 }
 OTHER_KEYS = {
+    "*.Revision": "pyswarm's own: which version of its data a secret or config is",
     "*.DNSConfig": "always empty where it is allowed; the model does not hold it yet",
     "tasks.NodeID": "recorded before the task was placed",
     "tasks.Status.ContainerStatus": "recorded before the container was made",

@@ -82,6 +82,12 @@ async def test_a_manager_says_as_dockerd_what_is_not_there(replay):
     await play(replay, "network-inspect-nx", "network-rm-nx", "secret-inspect-nx", "secret-rm-nx", "config-rm-nx")
 
 
+async def test_a_manager_answers_about_secrets_and_configs_as_dockerd(replay):
+    await replay.play("swarm-init")
+    await play(replay, "secret-create", "secret-create-dup", "secret-ls", "secret-ls-f", "secret-inspect", "secret-rm")
+    await play(replay, "config-create", "config-create-tmpl", "config-ls", "config-inspect")
+
+
 async def test_a_worker_answers_as_dockerd(replay):
     await play(replay, "swarm-join", "swarm-join-again", "worker-node-ls", "worker-service-ls", "swarm-leave")
 

@@ -4,6 +4,7 @@ node.json        how it was told to be reached, and the managers it knew last
 certificates/    its certificate, key and the cluster's root
 raft/            a manager's log and snapshots
 worker.db        the tasks it was given
+mounts/          the secrets and configs of its tasks, mounted: in memory alone
 relay.sock       where the node's relay is reached
 lock             held by the one daemon that uses the folder
 
@@ -20,10 +21,11 @@ from pathlib import Path
 
 from core.errors import FailedPrecondition
 from core.files import make_private_folder, replace_private_file, sync_folder
+from worker.executor.docker.files import clear
 
 NODE_FILE = "node.json"
 _LOCK = "lock"
-_OURS = (NODE_FILE, f"{NODE_FILE}.new", "certificates", "raft", "raft.new", "relay.sock", "worker.db*", _LOCK)
+_OURS = (NODE_FILE, f"{NODE_FILE}.new", "certificates", "raft", "raft.new", "relay.sock", "worker.db*", "mounts", _LOCK)
 DEFAULT_STATE_DIR = Path("/var/lib/pyswarm")
 
 
@@ -48,6 +50,7 @@ class StateDir:
         self.certificates = path / "certificates"
         self.raft = path / "raft"
         self.worker_database = path / "worker.db"
+        self.mounts = path / "mounts"
         self._node = path / NODE_FILE
         self._lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -77,6 +80,7 @@ class StateDir:
     def wipe(self) -> None:
         """Forgets the cluster: everything of ours but the lock."""
         self._node.unlink(missing_ok=True)
+        clear(self.mounts)
         for entry in self.path.iterdir():
             if entry.name == _LOCK or not _is_ours(entry):
                 continue

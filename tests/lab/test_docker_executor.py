@@ -5,6 +5,7 @@ import dataclasses
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -28,7 +29,9 @@ from core.model import (
 from tests.support.engine import PrivateEngine, engine
 from tests.support.waiting import eventually
 from worker.database import Database, MemoryDatabase
+from worker.dependencies import Dependencies
 from worker.executor.docker import DockerExecutor
+from worker.executor.docker.files import TaskFiles
 from worker.reporter import Reporter
 from worker.worker import Worker
 
@@ -57,7 +60,7 @@ class Node:
     """A worker on the engine, as an agent runs it."""
 
     def __init__(self, url: str, database: Database, cluster_id: str = "cluster-1") -> None:
-        self.executor = DockerExecutor(cluster_id, "node-1", url)
+        self.executor = DockerExecutor(cluster_id, "node-1", TaskFiles(Path("/nowhere"), Dependencies()), url)
         self.worker = Worker(self.executor, database, Reporter(), SteadyClock())
 
     async def until(self, task: Task, state: TaskState):

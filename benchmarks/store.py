@@ -1,4 +1,4 @@
-"""A hundred thousand tasks in the store: what they take, what a look at all costs, what a new leader does before it rests.
+"""A hundred thousand tasks in the store: what they take, what a look at all costs, what a new leader does first.
 
 `python -m benchmarks.store [--tasks N] [--nodes N]`; prints JSON. Times are processor time. `longest_turn_ms` is the
 longest that the leader's loop holds up everything else.

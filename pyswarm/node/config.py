@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.model import GenericResource
+
 
 @dataclass(frozen=True)
 class DaemonConfig:
@@ -15,3 +17,5 @@ class DaemonConfig:
     """host:port for Prometheus; empty turns it off."""
     log_format: str
     log_level: str
+    generic_resources: tuple[GenericResource, ...] = ()
+    """What the node has for tasks to reserve, beside what its engine says."""

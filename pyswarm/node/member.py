@@ -92,7 +92,13 @@ class Member:
         self._agent = Agent(
             connect=over_channel(credentials.channel),
             managers=membership.managers,
-            executor=DockerExecutor(self.identity.cluster_id, self.identity.node_id, files, config.engine),
+            executor=DockerExecutor(
+                self.identity.cluster_id,
+                self.identity.node_id,
+                files,
+                config.engine,
+                generic_resources=config.generic_resources,
+            ),
             database=SqliteDatabase(state.worker_database),
             published_ports=self._ports,
             clock=self._clock,
@@ -154,6 +160,10 @@ class Member:
         """Goes on after a restart. What hinders the manager (its disk, the others) keeps nothing else from running."""
         self._role.look_again()
         await self._run()
+
+    async def until_role_tried(self) -> None:
+        """After `resume`: returns once its manager runs, or something hinders it, which `error` says."""
+        await self._role.tried()
 
     async def _run(self) -> None:
         await self._ports.start()

@@ -266,3 +266,24 @@ def test_the_engine_describes_the_node():
     plugins = [("Network", "bridge"), ("Network", "overlay"), ("Volume", "local")]
     assert [(plugin.type, plugin.name) for plugin in node.plugins] == plugins
     assert description(info | {"Labels": None, "Plugins": None}).plugins == ()
+
+
+def test_a_node_has_the_generic_resources_it_was_given_and_those_its_engine_speaks_of():
+    info = {
+        "Name": "host",
+        "Architecture": "x86_64",
+        "OSType": "linux",
+        "NCPU": 2,
+        "MemTotal": 2**30,
+        "ServerVersion": "20.10",
+        "GenericResources": [
+            {"NamedResourceSpec": {"Kind": "gpu", "Value": "A"}},
+            {"NamedResourceSpec": {"Kind": "gpu", "Value": "B"}},
+            {"DiscreteResourceSpec": {"Kind": "ssd", "Value": 3}},
+        ],
+    }
+    ssd = GenericResource("ssd", value=3)
+    assert description(info).resources.generic == (GenericResource("gpu", "A"), GenericResource("gpu", "B"), ssd)
+    declared = (GenericResource("gpu", "C"), GenericResource("fpga", value=1))
+    assert description(info, declared).resources.generic == (*declared, ssd)
+    assert description(info | {"GenericResources": None}).resources.generic == ()

@@ -2,9 +2,9 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
-from core.model import NodeDescription, Platform, Task
+from core.model import GenericResource, NodeDescription, Platform, Task
 from worker.executor import TaskError, TemporaryError
 from worker.executor.docker.containers import Containers
 from worker.executor.docker.controller import DockerController, Shared
@@ -20,12 +20,19 @@ CONCURRENCY_PER_CPU = 4
 
 class DockerExecutor:
     """To be made on the loop. `cluster_id` and `node_id` tell its containers from those of others.
-    `concurrency` 0 is what suits the machine."""
+    `concurrency` 0 is what suits the machine. `generic_resources` are what the node has beside what its engine says."""
 
     def __init__(
-        self, cluster_id: str, node_id: str, files: TaskFiles, url: str = DEFAULT_URL, concurrency: int = 0
+        self,
+        cluster_id: str,
+        node_id: str,
+        files: TaskFiles,
+        url: str = DEFAULT_URL,
+        concurrency: int = 0,
+        generic_resources: Sequence[GenericResource] = (),
     ) -> None:
         self._engine = Engine(url)
+        self._generic_resources = generic_resources
         self._containers = Containers(self._engine, cluster_id, node_id)
         self._shared = Shared(
             engine=self._engine,
@@ -49,7 +56,7 @@ class DockerExecutor:
 
     async def describe(self) -> NodeDescription:
         try:
-            return description(await self._engine.info())
+            return description(await self._engine.info(), self._generic_resources)
         except (TaskError, TemporaryError) as error:
             host = os.uname()
             platform = Platform(architecture=host.machine, os=host.sysname.lower())

@@ -20,7 +20,18 @@ from core.errors import (
     UnknownOutcome,
 )
 from core.ids import new_id
-from core.model import LogLine, LogOptions, Node, Role, ServiceSpec, UpdateState
+from core.model import (
+    ContainerSpec,
+    LogLine,
+    LogOptions,
+    Node,
+    Placement,
+    Role,
+    ServiceSpec,
+    TaskSpec,
+    TaskState,
+    UpdateState,
+)
 from identity.access import AccessInterceptor
 from identity.channels import SERVER_OPTIONS
 from identity.credentials import Credentials
@@ -168,6 +179,23 @@ async def test_nodes_and_the_cluster_over_the_wire(cluster: Cluster, world: Cont
     settings = await world.control.get_cluster()
     rotated = await control.update_cluster(settings.meta.version, settings.spec, Rotations(worker_token=True))
     assert rotated.root_ca.worker_token != settings.root_ca.worker_token
+
+
+async def test_explanations_over_the_wire(cluster: Cluster, world: ControlWorld):
+    control = cluster.control
+    await world.add_node("m", Role.MANAGER)
+    choosy = TaskSpec(ContainerSpec("nginx"), placement=Placement(("node.labels.a==b",)))
+    service = await world.create("web", task=choosy)
+    await world.add_task("t1", service, state=TaskState.PENDING)
+    explained = await control.explain_service("web")
+    assert explained == await world.control.explain_service("web")
+    assert explained.waiting == 1
+    assert explained.nodes[0].objections
+    assert await control.explain_task("t1") == await world.control.explain_task("t1")
+    planned = await control.dry_run_service(make_spec("other"))
+    assert [node.planned for node in planned.nodes] == [1]
+    with pytest.raises(NotFound):
+        await control.explain_service("nothing")
 
 
 async def test_errors_come_back_as_they_were_raised(cluster: Cluster):

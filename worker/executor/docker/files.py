@@ -71,9 +71,13 @@ class TaskFiles:
 
     def binds(self, task: Task) -> list[dict[str, Any]]:
         """The mounts of the task's container, as the engine is told of them."""
-        place = self._place(task.id)
         return [
-            {"Type": "bind", "Source": str(place / str(number)), "Target": target_of(reference), "ReadOnly": True}
+            {
+                "Type": "bind",
+                "Source": str(self._place(task.id) / str(number)),
+                "Target": target_of(reference),
+                "ReadOnly": True,
+            }
             for number, reference in enumerate(references_of(task.spec.container))
         ]
 

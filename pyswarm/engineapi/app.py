@@ -5,7 +5,6 @@ from aiohttp import web
 from pyswarm.engineapi import middlewares
 from pyswarm.engineapi.engine import LocalEngine
 from pyswarm.engineapi.handlers import (
-    absent,
     backup,
     dependencies,
     engine,
@@ -24,7 +23,7 @@ from pyswarm.engineapi.request import ENGINE, MAX_BODY, NODE
 from pyswarm.engineapi.versions import API_VERSION, PYSWARM_VERSION
 
 _PREFIXES = ("", r"/v{version:\d{1,3}\.\d{1,3}}")
-_NOUNS = (system, swarm, backup, nodes, services, explain, logs, tasks, dependencies, events, networks, absent, engine)
+_NOUNS = (system, swarm, backup, nodes, services, explain, logs, tasks, dependencies, events, networks, engine)
 _HEADERS = {
     "Api-Version": API_VERSION,
     "Docker-Experimental": "false",

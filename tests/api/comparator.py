@@ -23,11 +23,10 @@ OTHER_VALUES = {
     "services.ServiceStatus.RunningTasks": "our agents in memory do at once what is wanted",
     "info.Swarm.Warnings": "pyswarm's own words",
     "info.Warnings": "pyswarm's own words",
-    "distribution.message": "pyswarm asks no registry; the client only warns",
+    "distribution.message": "the registry is asked by the engine, which has words of its own",
 }
 OTHER_KEYS = {
     "*.Revision": "pyswarm's own: which version of its data a secret or config is",
-    "*.DNSConfig": "always empty where it is allowed; the model does not hold it yet",
     "tasks.NodeID": "recorded before the task was placed",
     "tasks.Status.ContainerStatus": "recorded before the container was made",
 }

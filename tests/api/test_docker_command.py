@@ -212,18 +212,10 @@ async def test_logs_go_to_the_stream_that_they_were_written_to(docker, cluster):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--health-cmd", "true"], "TaskTemplate.ContainerSpec.Healthcheck is not supported by pyswarm yet"),
-        (["--tty"], "TaskTemplate.ContainerSpec.TTY is not supported"),
-        (["--cap-add", "NET_ADMIN"], "TaskTemplate.ContainerSpec.CapabilityAdd is not supported"),
         (["--network", "host"], "TaskTemplate.Networks is not supported"),
         (["--network", "nosuch"], "network nosuch not found (pyswarm does not have user-defined networks yet"),
         (["--secret", "nosuch"], "secret not found: nosuch"),
-        (["--mode", "replicated-job"], "Mode.ReplicatedJob: pyswarm does not run jobs yet"),
         (["--update-max-failure-ratio", "1.5"], "update max failure ratio cannot be less than 0 or bigger than 1"),
-        (["--replicas-max-per-node", "1"], "TaskTemplate.Placement.MaxReplicas is not supported"),
-        (["--placement-pref", "spread=node.labels.a"], "TaskTemplate.Placement.Preferences is not supported"),
-        (["--log-driver", "none"], "TaskTemplate.LogDriver is not supported"),
-        (["--generic-resource", "gpu=1"], "GenericResources is not supported"),
     ],
 )
 async def test_a_flag_that_is_not_there_yet_is_refused_by_name(docker, cluster, flags, message):

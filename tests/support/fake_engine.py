@@ -48,8 +48,10 @@ class FakeEngine:
         body = await request.text()
         self.asked.append(" ".join(filter(None, (request.method, request.path_qs, body))))
         missing = {"message": f"No such thing: {request.path}"}
+        # A registry that cannot be reached is Docker's fault of its own.
+        absent = 500 if request.path.startswith("/distribution/") else 404
         return web.Response(
-            status=200 if request.path in self.answers else 404,
+            status=200 if request.path in self.answers else absent,
             body=json.dumps(self.answers.get(request.path, missing)).encode(),
             headers={"Content-Type": "application/json"},
         )

@@ -19,7 +19,7 @@ from core.logs import logger
 from pyswarm.engineapi.hijack import hand_over, wants_upgrade
 from pyswarm.engineapi.request import ENGINE
 
-NOUNS = ("containers", "exec", "images", "volumes", "plugins", "build", "commit", "auth", "system/df")
+NOUNS = ("containers", "exec", "images", "distribution", "volumes", "plugins", "build", "commit", "auth", "system/df")
 
 _VERSION = re.compile(r"^/v\d{1,3}\.\d{1,3}(?=/)")
 _OF_ONE_CONNECTION = frozenset(

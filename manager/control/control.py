@@ -29,7 +29,7 @@ from core.model import (
 from manager.control import cluster as clusters
 from manager.control import dependencies, nodes, services
 from manager.control.api import NOTHING, Filters, Rotations
-from manager.control.counts import TaskCounts, count_tasks
+from manager.control.counts import KnownCounts, TaskCounts
 from manager.control.dependencies import without_data
 from manager.control.explain import Scratch, dry_run, explain_service, explain_task
 from manager.control.filters import filter_dependencies, filter_nodes, filter_services, filter_tasks
@@ -79,6 +79,7 @@ class Control:
         self._members = members
         self._logs = logs
         self._is_suspect = is_suspect
+        self._counts = KnownCounts(store)
         self._watches = Watches(store)
 
     def close(self) -> None:
@@ -127,12 +128,12 @@ class Control:
     async def list_services(self, filters: Filters) -> list[tuple[Service, TaskCounts]]:
         await self._read_barrier()
         found = filter_services(self._store, filters)
-        view = self._store
-        return [(services.with_port_errors(view, service), count_tasks(view, service)) for service in found]
+        errors = services.port_errors(self._store)
+        return [(services.with_port_errors(service, errors), self._counts.of(service)) for service in found]
 
     async def get_service(self, ref: str) -> Service:
         await self._read_barrier()
-        return services.with_port_errors(self._store, find_service(self._store, ref))
+        return services.with_port_errors(find_service(self._store, ref), services.port_errors(self._store))
 
     async def update_service(self, service_id: str, version: int, spec: ServiceSpec) -> Service:
         validate_service_spec(spec)

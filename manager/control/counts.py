@@ -1,10 +1,10 @@
-"""How far a service is, in numbers of tasks, as `service ls` shows it. Pure."""
+"""How far a service is, in numbers of tasks, as `service ls` shows it."""
 
 from typing import NamedTuple
 
 from core.model import Service, ServiceMode, Task, TaskState
 from manager.orchestrator.tasks import is_wanted, iteration_of, replicas_of
-from manager.store import View
+from manager.store import Commit, Store, View
 
 
 class TaskCounts(NamedTuple):
@@ -33,3 +33,27 @@ def _count_job(service: Service, tasks: list[Task]) -> TaskCounts:
 
 def _running(tasks: list[Task]) -> int:
     return sum(task.status.state is TaskState.RUNNING for task in tasks)
+
+
+class KnownCounts:
+    """The counts of services, each counted again only once something of it has changed."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known: dict[str, TaskCounts] = {}
+        store.watch(self._take)
+
+    def of(self, service: Service) -> TaskCounts:
+        found = self._known.get(service.id)
+        if found is None:
+            found = self._known[service.id] = count_tasks(self._store, service)
+        return found
+
+    def _take(self, commit: Commit) -> None:
+        if commit.restored:
+            self._known.clear()
+        for event in commit.events:
+            if isinstance(event.object, Task):
+                self._known.pop(event.object.service_id, None)
+            elif isinstance(event.object, Service):
+                self._known.pop(event.object.id, None)

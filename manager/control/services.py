@@ -1,10 +1,10 @@
 """Changes to services, as decisions over a transaction. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from core.errors import FailedPrecondition, InvalidArgument, NotFound, OutOfSequence
-from core.model import JobStatus, PortConfig, PublishMode, Service, ServiceSpec, UpdateState, UpdateStatus
+from core.model import JobStatus, PortConfig, PortError, PublishMode, Service, ServiceSpec, UpdateState, UpdateStatus
 from manager.control.lookup import find_service
 from manager.control.references import check_references
 from manager.store import Transaction, View
@@ -66,15 +66,21 @@ def remove_service(tx: Transaction, ref: str) -> None:
     tx.delete(Service, find_service(tx, ref).id)
 
 
-def with_port_errors(view: View, service: Service) -> Service:
-    """`service` as it is shown: with the nodes on which another program holds one of its ports."""
-    own = {port.published_port for port in service.endpoint.ports if port.publish_mode is PublishMode.INGRESS}
-    troubles = [
-        f"node {node.description.hostname if node.description else node.id}: {error.message}"
+def port_errors(view: View) -> list[tuple[str, PortError]]:
+    """The published ports that some node cannot serve, each with the node's name."""
+    return [
+        (node.description.hostname if node.description else node.id, error)
         for node in view.nodes()
         for error in node.port_errors
-        if error.published_port in own
     ]
+
+
+def with_port_errors(service: Service, errors: Sequence[tuple[str, PortError]]) -> Service:
+    """`service` as it is shown: with the nodes on which another program holds one of its ports."""
+    if not errors:
+        return service
+    own = {port.published_port for port in service.endpoint.ports if port.publish_mode is PublishMode.INGRESS}
+    troubles = [f"node {name}: {error.message}" for name, error in errors if error.published_port in own]
     return replace(service, error="; ".join(filter(None, (service.error, *troubles)))) if troubles else service
 
 

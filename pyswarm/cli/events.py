@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 import click
@@ -59,5 +59,5 @@ def _lines(chunks: Iterator[bytes]) -> Iterator[str]:
         yield from (line.decode() for line in whole)
 
 
-def _field(parent: str, value: dict[str, Value], name: str) -> Value:
+def _field(parent: str, value: Mapping[str, Value], name: str) -> Value:
     return value.get(_FIELDS.get(name, name), NoValue())

@@ -37,4 +37,7 @@ def done(status: int = 200) -> web.Response:
 
 
 def as_json(value: Any) -> bytes:
+    """Bytes are JSON already."""
+    if isinstance(value, bytes):
+        return value
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()

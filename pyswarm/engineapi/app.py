@@ -19,7 +19,8 @@ from pyswarm.engineapi.handlers import (
     tasks,
 )
 from pyswarm.engineapi.ports import NodeApi
-from pyswarm.engineapi.request import ENGINE, MAX_BODY, NODE
+from pyswarm.engineapi.request import ENGINE, MAX_BODY, NODE, SHOWN
+from pyswarm.engineapi.shown import Shown
 from pyswarm.engineapi.versions import API_VERSION, PYSWARM_VERSION
 
 _PREFIXES = ("", r"/v{version:\d{1,3}\.\d{1,3}}")
@@ -37,7 +38,7 @@ def make_app(node: NodeApi) -> web.Application:
         middlewares=[middlewares.errors, middlewares.version, middlewares.finish_changes],
         client_max_size=MAX_BODY,
     )
-    app[NODE], app[ENGINE] = node, LocalEngine(node.engine_url)
+    app[NODE], app[ENGINE], app[SHOWN] = node, LocalEngine(node.engine_url), Shown()
     app.on_response_prepare.append(_say_who)
     for noun in _NOUNS:
         for route in noun.ROUTES:

@@ -11,6 +11,7 @@ from core.errors import InvalidArgument
 from manager.control.api import Filters
 from pyswarm.engineapi.engine import LocalEngine
 from pyswarm.engineapi.ports import ControlApi, NodeApi
+from pyswarm.engineapi.shown import Shown
 from pyswarm.engineapi.wire.fields import UINT64_MAX
 
 MAX_BODY = 3 << 19
@@ -18,6 +19,7 @@ MAX_BODY = 3 << 19
 
 NODE: web.AppKey[NodeApi] = web.AppKey("node")
 ENGINE: web.AppKey[LocalEngine] = web.AppKey("engine")
+SHOWN: web.AppKey[Shown] = web.AppKey("shown")
 _MOMENT = re.compile(r"(\d{1,12})(?:\.(\d{1,9}))?", re.ASCII)
 _FALSE = ("", "0", "no", "false", "none")
 

@@ -6,7 +6,7 @@ from core.ids import is_id
 from pyswarm.engineapi.answer import answer, answer_list, done
 from pyswarm.engineapi.errors import ask
 from pyswarm.engineapi.ports import ControlApi
-from pyswarm.engineapi.request import control, filters, flag, read_body, version
+from pyswarm.engineapi.request import SHOWN, control, filters, flag, read_body, version
 from pyswarm.engineapi.wire.node import read_node_spec, show_node
 from pyswarm.engineapi.wire.tls import Roots, roots_of
 
@@ -15,7 +15,8 @@ async def list_nodes(request: web.Request) -> web.Response:
     cluster = control(request)
     roots = await _roots(cluster)
     nodes = await ask(cluster.list_nodes(filters(request)))
-    return await answer_list(nodes, lambda node: show_node(node, roots))
+    shown = request.app[SHOWN]
+    return await answer_list(nodes, lambda node: shown.of(node, lambda: show_node(node, roots), context=roots))
 
 
 async def inspect(request: web.Request) -> web.Response:

@@ -8,22 +8,22 @@ from core.errors import InvalidArgument
 from core.ids import is_id
 from core.model import Service
 from manager.control import TaskCounts
-from pyswarm.engineapi.answer import answer, answer_list, done
+from pyswarm.engineapi.answer import answer, answer_list, as_json, done
 from pyswarm.engineapi.errors import ask
 from pyswarm.engineapi.registry_auth import with_credentials
-from pyswarm.engineapi.request import control, filters, flag, read_body, version
-from pyswarm.engineapi.wire.json_types import Json
-from pyswarm.engineapi.wire.service import read_service_spec, show_service
+from pyswarm.engineapi.request import SHOWN, control, filters, flag, read_body, version
+from pyswarm.engineapi.wire.service import read_service_spec, show_counts, show_service
 
 _REQUEST_ID_BYTES = 16
 
 
 async def list_services(request: web.Request) -> web.Response:
-    with_counts = flag(request, "status")
+    shown, with_counts = request.app[SHOWN], flag(request, "status")
 
-    def show(listed: tuple[Service, TaskCounts]) -> Json:
+    def show(listed: tuple[Service, TaskCounts]) -> bytes:
         service, counts = listed
-        return show_service(service, counts=counts if with_counts else None)
+        data = shown.of(service, lambda: show_service(service))
+        return data[:-1] + b',"ServiceStatus":' + as_json(show_counts(counts)) + b"}" if with_counts else data
 
     return await answer_list(await ask(control(request).list_services(filters(request))), show)
 
@@ -37,7 +37,9 @@ async def create(request: web.Request) -> web.Response:
 
 async def inspect(request: web.Request) -> web.Response:
     service = await ask(control(request).get_service(request.match_info["ref"]))
-    return answer(show_service(service, defaults=flag(request, "insertDefaults")))
+    defaults = flag(request, "insertDefaults")
+    way = "defaults" if defaults else ""
+    return answer(request.app[SHOWN].of(service, lambda: show_service(service, defaults=defaults), way))
 
 
 async def update(request: web.Request) -> web.Response:

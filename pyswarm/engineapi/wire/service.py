@@ -46,8 +46,8 @@ def show_service_spec(spec: ServiceSpec) -> Json:
     }
 
 
-def show_service(service: Service, *, defaults: bool = False, counts: TaskCounts | None = None) -> Json:
-    """`defaults` fills in what the spec leaves out; `counts` are shown if they are wanted.
+def show_service(service: Service, *, defaults: bool = False) -> Json:
+    """`defaults` fills in what the spec leaves out.
 
     `Error` is pyswarm's own: why the service's ports can not be had yet.
     """
@@ -59,7 +59,6 @@ def show_service(service: Service, *, defaults: bool = False, counts: TaskCounts
         "Endpoint": show_endpoint(service.endpoint, service.spec.endpoint),
         **given(
             UpdateStatus=service.update_status and _show_update_status(service.update_status),
-            ServiceStatus=None if counts is None else _show_counts(counts),
             JobStatus=service.job_status and _show_job(service.job_status),
         ),
         **some(Error=service.error),
@@ -77,7 +76,7 @@ def _show_update_status(status: UpdateStatus) -> Json:
     }
 
 
-def _show_counts(counts: TaskCounts) -> Json:
+def show_counts(counts: TaskCounts) -> Json:
     return {"RunningTasks": counts.running, "DesiredTasks": counts.desired, "CompletedTasks": counts.completed}
 
 

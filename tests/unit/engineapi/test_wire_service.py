@@ -24,7 +24,7 @@ from manager.control import TaskCounts
 from pyswarm.engineapi.wire.cluster import read_update
 from pyswarm.engineapi.wire.membership import read_init, read_join
 from pyswarm.engineapi.wire.node import read_node_spec
-from pyswarm.engineapi.wire.service import read_service_spec, show_service, show_service_spec
+from pyswarm.engineapi.wire.service import read_service_spec, show_counts, show_service, show_service_spec
 from tests.unit.engineapi.specs import ANY_JSON, FULL, damaged, every_damage, service_specs
 
 MINIMAL = {
@@ -87,9 +87,7 @@ def accept_or_refuse(read, body):
         assert codec.load(type(spec), codec.dump(spec)) == spec
 
 
-@pytest.mark.parametrize(
-    "read", [read_node_spec, lambda body: read_update(body, ClusterSpec()), read_init, read_join]
-)
+@pytest.mark.parametrize("read", [read_node_spec, lambda body: read_update(body, ClusterSpec()), read_init, read_join])
 @given(data=st.data())
 def test_any_body_is_understood_or_refused(read, data):
     body = data.draw(
@@ -229,11 +227,11 @@ def test_a_service_shows_what_became_of_it():
         update_status=UpdateStatus(UpdateState.ROLLBACK_STARTED, started_at=10**9, message="m"),
         error="no free port",
     )
-    shown = show_service(service, counts=TaskCounts(1, 2, 3))
+    shown = show_service(service)
     assert shown["Version"] == {"Index": 7}
     assert shown["PreviousSpec"] == shown["Spec"]
     assert shown["Endpoint"]["Spec"]["Ports"] == [{"Protocol": "tcp", "TargetPort": 80, "PublishMode": "ingress"}]
     assert shown["Endpoint"]["Ports"][0]["PublishedPort"] == 30000
     assert shown["UpdateStatus"] == {"State": "rollback_started", "StartedAt": "1970-01-01T00:00:01Z", "Message": "m"}
-    assert shown["ServiceStatus"] == {"RunningTasks": 1, "DesiredTasks": 2, "CompletedTasks": 3}
+    assert show_counts(TaskCounts(1, 2, 3)) == {"RunningTasks": 1, "DesiredTasks": 2, "CompletedTasks": 3}
     assert shown["Error"] == "no free port"

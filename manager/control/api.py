@@ -19,6 +19,7 @@ from core.model import (
     Service,
     ServiceSpec,
     Task,
+    UpdateOrder,
 )
 from manager.control.counts import TaskCounts
 from manager.watch import Changes, Selector
@@ -76,6 +77,13 @@ class LeaderApi(Protocol):
 
     async def rollback_service(self, service_id: str, version: int) -> Service:
         """Swaps the spec and the previous one; FailedPrecondition if there is none."""
+        ...
+
+    async def rebalance_service(self, ref: str, max_unavailable: int, order: UpdateOrder) -> Service:
+        """Spreads the tasks of a replicated service again; `Service.rebalance` tells how far that has come.
+
+        FailedPrecondition while it is being updated.
+        """
         ...
 
     async def remove_service(self, ref: str) -> None: ...

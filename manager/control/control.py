@@ -25,6 +25,7 @@ from core.model import (
     Service,
     ServiceSpec,
     Task,
+    UpdateOrder,
 )
 from manager.control import cluster as clusters
 from manager.control import dependencies, nodes, services
@@ -144,6 +145,13 @@ class Control:
     async def rollback_service(self, service_id: str, version: int) -> Service:
         now = self._clock.now()
         await self._replicator.update(lambda tx: services.rollback_service(tx, service_id, version, now))
+        return self._service(service_id)
+
+    async def rebalance_service(self, ref: str, max_unavailable: int, order: UpdateOrder) -> Service:
+        service_id, now = find_service(self._store, ref).id, self._clock.now()
+        await self._replicator.update(
+            lambda tx: services.rebalance_service(tx, service_id, max_unavailable, order, now)
+        )
         return self._service(service_id)
 
     async def remove_service(self, ref: str) -> None:

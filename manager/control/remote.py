@@ -21,6 +21,7 @@ from core.model import (
     NodeSpec,
     Service,
     ServiceSpec,
+    UpdateOrder,
 )
 from core.model.dependencies import kind_of, noun_of
 from core.rpc import error_of, was_answered
@@ -84,6 +85,10 @@ class RemoteControl:
     async def rollback_service(self, service_id: str, version: int) -> Service:
         request = pb.UpdateServiceRequest(service_id=service_id, version=version, rollback=True)
         return decode(Service, await self._write(self._stub.UpdateService(request, timeout=TIMEOUT)))
+
+    async def rebalance_service(self, ref: str, max_unavailable: int, order: UpdateOrder) -> Service:
+        request = pb.RebalanceServiceRequest(ref=ref, max_unavailable=max_unavailable, order=order)
+        return decode(Service, await self._write(self._stub.RebalanceService(request, timeout=TIMEOUT)))
 
     async def remove_service(self, ref: str) -> None:
         await self._write(self._stub.RemoveService(pb.GetRequest(ref=ref), timeout=TIMEOUT))

@@ -23,6 +23,7 @@ from core.model import (
     Service,
     ServiceSpec,
     Task,
+    UpdateOrder,
 )
 from identity.credentials import Credentials
 from manager.control.api import NOTHING, ControlApi, Filters, LeaderApi, Rotations
@@ -107,6 +108,9 @@ class RoutedControl:
 
     async def rollback_service(self, service_id: str, version: int) -> Service:
         return await self._write(lambda control: control.rollback_service(service_id, version))
+
+    async def rebalance_service(self, ref: str, max_unavailable: int, order: UpdateOrder) -> Service:
+        return await self._write(lambda control: control.rebalance_service(ref, max_unavailable, order))
 
     async def remove_service(self, ref: str) -> None:
         await self._write(lambda control: control.remove_service(ref))

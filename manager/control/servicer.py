@@ -25,6 +25,7 @@ from core.model import (
     SecretSpec,
     Service,
     ServiceSpec,
+    UpdateOrder,
 )
 from manager.control.api import Filters, Rotations
 from manager.control.control import Control
@@ -74,6 +75,10 @@ class ControlServicer(control_pb2_grpc.ControlServicer):
             return _service(await self._control.rollback_service(request.service_id, request.version))
         spec = decode(ServiceSpec, request.spec)
         return _service(await self._control.update_service(request.service_id, request.version, spec))
+
+    async def RebalanceService(self, request: pb.RebalanceServiceRequest, context: Context) -> model_pb2.Service:
+        order = UpdateOrder(request.order)
+        return _service(await self._control.rebalance_service(request.ref, request.max_unavailable, order))
 
     async def RemoveService(self, request: pb.GetRequest, context: Context) -> pb.Empty:
         await self._control.remove_service(request.ref)

@@ -4,9 +4,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from core.errors import FailedPrecondition, InvalidArgument, NotFound, OutOfSequence
-from core.model import JobStatus, PortConfig, PortError, PublishMode, Service, ServiceSpec, UpdateState, UpdateStatus
+from core.model import (
+    JobStatus,
+    PortConfig,
+    PortError,
+    PublishMode,
+    Rebalance,
+    Service,
+    ServiceMode,
+    ServiceSpec,
+    UpdateOrder,
+    UpdateState,
+    UpdateStatus,
+)
 from manager.control.lookup import find_service
 from manager.control.references import check_references
+from manager.orchestrator.update_status import ROLLING, state_of
 from manager.store import Transaction, View
 
 
@@ -59,6 +72,21 @@ def rollback_service(tx: Transaction, service_id: str, version: int, now: int) -
         return
     status = UpdateStatus(UpdateState.ROLLBACK_STARTED, started_at=now, message="manually requested rollback")
     tx.update(with_spec(service, service.previous_spec, status))
+
+
+def rebalance_service(tx: Transaction, ref: str, max_unavailable: int, order: UpdateOrder, now: int) -> None:
+    """Asks for the service's tasks to be spread again; takes the place of what was asked for before.
+
+    Raises NotFound, InvalidArgument, and FailedPrecondition for a service that is being updated.
+    """
+    service = find_service(tx, ref)
+    if max_unavailable < 1:
+        raise InvalidArgument("at least one task must be moved at a time: max-unavailable is 1 or more")
+    if service.spec.mode is not ServiceMode.REPLICATED:
+        raise InvalidArgument(f"service {service.spec.name} is not replicated: only the tasks of such can be spread")
+    if state_of(service) in ROLLING:
+        raise FailedPrecondition(f"service {service.spec.name} is being updated: rebalance it when that is over")
+    tx.update(replace(service, rebalance=Rebalance(max_unavailable, order, started_at=now, progress_at=now)))
 
 
 def remove_service(tx: Transaction, ref: str) -> None:

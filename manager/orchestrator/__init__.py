@@ -9,6 +9,7 @@ from manager.orchestrator.enforcer import ConstraintEnforcer
 from manager.orchestrator.global_services import GlobalOrchestrator
 from manager.orchestrator.jobs import JobOrchestrator
 from manager.orchestrator.reaper import Reaper
+from manager.orchestrator.rebalance import Rebalancer
 from manager.orchestrator.replicated import ReplicatedOrchestrator
 from manager.orchestrator.starter import Starter
 from manager.orchestrator.update import UpdateSupervisor
@@ -20,6 +21,7 @@ __all__ = [
     "GlobalOrchestrator",
     "JobOrchestrator",
     "Reaper",
+    "Rebalancer",
     "ReplicatedOrchestrator",
     "Starter",
     "UpdateSupervisor",

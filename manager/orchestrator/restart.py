@@ -24,7 +24,7 @@ from manager.orchestrator.tasks import (
     successor,
     want,
 )
-from manager.store import Transaction, View
+from manager.store import PENDING, Transaction, View
 
 DEFAULT_DELAY = 5 * SECOND
 DEFAULT_GRACE = 10 * SECOND
@@ -105,7 +105,9 @@ def start_time(view: View, service: Service, task: Task, now: int) -> int:
     made = task.meta.created_at or now
     for other in neighbours(view, task):
         if other.id != task.id and not is_wanted(other) and still_runs(view, other):
-            waits.append(made + _grace(other) + STOP_MARGIN)
+            # It was told to stop when the new one was made, or later.
+            told = now if other.meta.version == PENDING else other.meta.updated_at
+            waits.append(max(made, told) + _grace(other) + STOP_MARGIN)
     return max(waits, default=0)
 
 

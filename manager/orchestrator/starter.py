@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from core.model import Node, NodeState, Task, TaskState
 from manager.orchestrator.restart import start_time
-from manager.orchestrator.tasks import goal_of, is_dead, neighbours
+from manager.orchestrator.tasks import goal_of, is_dead, is_live, is_wanted, neighbours
 from manager.orchestrator.worklist import Alarms, Worklist
 from manager.store import Event, EventKind, Transaction
 
@@ -38,7 +38,7 @@ class Starter:
     def _observe(self, event: Event, tx: Transaction) -> None:
         item = event.object
         if isinstance(item, Task):
-            if event.kind is EventKind.DELETE or is_dead(item):
+            if event.kind is EventKind.DELETE or is_dead(item) or not is_wanted(item):
                 self._alarms.clear(item.id)
                 self._look_beside(item, tx)
             elif _is_held(item):
@@ -48,13 +48,13 @@ class Starter:
                 self._look_beside(task, tx)
 
     def _look_beside(self, task: Task, tx: Transaction) -> None:
-        """Others of its slot may have waited for it to stop."""
+        """Others of its slot may have waited for it to stop, or for its being told to."""
         self._tasks.extend(other.id for other in neighbours(tx, task) if _is_held(other))
 
     def _look(self, tx: Transaction, task_id: str, now: int) -> None:
         task = tx.task(task_id)
         service = tx.service(task.service_id) if task is not None else None
-        if task is None or service is None or not _is_held(task):
+        if task is None or service is None or not _is_held(task) or _has_predecessor(tx, task):
             self._alarms.clear(task_id)
             return
         time = start_time(tx, service, task, now)
@@ -63,6 +63,11 @@ class Starter:
             tx.update(replace(task, desired_state=goal_of(service)))
         else:
             self._alarms.set(task_id, time)
+
+
+def _has_predecessor(tx: Transaction, task: Task) -> bool:
+    """Whether another task of its slot serves until this one is ready: see manager.orchestrator.rebalance."""
+    return any(is_live(other) and other.desired_state > TaskState.READY for other in neighbours(tx, task))
 
 
 def _is_held(task: Task) -> bool:

@@ -13,6 +13,7 @@ from pyswarm.engineapi.handlers import (
     logs,
     networks,
     nodes,
+    rebalance,
     services,
     swarm,
     system,
@@ -24,7 +25,10 @@ from pyswarm.engineapi.shown import Shown
 from pyswarm.engineapi.versions import API_VERSION, PYSWARM_VERSION
 
 _PREFIXES = ("", r"/v{version:\d{1,3}\.\d{1,3}}")
-_NOUNS = (system, swarm, backup, nodes, services, explain, logs, tasks, dependencies, events, networks, engine)
+_NOUNS = (
+    *(system, swarm, backup, nodes, services, rebalance, explain, logs, tasks, dependencies, events),
+    *(networks, engine),
+)
 _HEADERS = {
     "Api-Version": API_VERSION,
     "Docker-Experimental": "false",

@@ -1,4 +1,4 @@
-"""Services: create, explain, ls, ps, inspect, logs, scale, update, rollback, rm."""
+"""Services: create, explain, ls, ps, inspect, logs, rebalance, scale, update, rollback, rm."""
 
 from pyswarm.cli.commands import Group
 
@@ -11,6 +11,7 @@ service = Group(
         "logs": ("pyswarm.cli.service.logs", "logs", "Fetch the logs of a service or task"),
         "ls": ("pyswarm.cli.service.listing", "list_services", "List services"),
         "ps": ("pyswarm.cli.service.listing", "ps", "List the tasks of one or more services"),
+        "rebalance": ("pyswarm.cli.service.rebalance", "rebalance", "Spread the tasks of a service again"),
         "rm": ("pyswarm.cli.service.simple", "remove", "Remove one or more services"),
         "rollback": ("pyswarm.cli.service.simple", "rollback", "Revert changes to a service's configuration"),
         "scale": ("pyswarm.cli.service.simple", "scale", "Scale one or multiple replicated services"),

@@ -3,7 +3,7 @@
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import click
@@ -73,7 +73,7 @@ def _text(line: Line) -> str:
 
 
 class Wait(Protocol):
-    """A Convergence, or a JobProgress."""
+    """A Convergence, a JobProgress, or another of their kind."""
 
     @property
     def converged(self) -> bool: ...
@@ -87,12 +87,19 @@ def wait_until_converged(client: Client, reference: str, quiet: bool = False) ->
 
     Raises click.ClickException if the update is paused, or the job has failed.
     """
+    wait_until_done(
+        client, reference, lambda service: JobProgress() if "JobStatus" in service else Convergence(reference), quiet
+    )
+
+
+def wait_until_done(client: Client, reference: str, begin: Callable[[Json], Wait], quiet: bool = False) -> None:
+    """As `wait_until_converged`, for the wait that `begin` makes for the service as it is at first."""
     display = _display(quiet)
     wait: Wait | None = None
     try:
         while True:
             service, tasks, nodes = _ask(client, reference)
-            wait = wait or (JobProgress() if "JobStatus" in service else Convergence(reference))
+            wait = wait or begin(service)
             report = wait.look(service, tasks, nodes, time.monotonic())
             click.echo(display.text_of(report.lines), nl=False)
             if report.error:

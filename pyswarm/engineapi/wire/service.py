@@ -8,6 +8,7 @@ from pyswarm.engineapi.wire.endpoint import read_endpoint_spec, show_endpoint, s
 from pyswarm.engineapi.wire.fields import Fields
 from pyswarm.engineapi.wire.json_types import Json, given, ordered, show_meta, some
 from pyswarm.engineapi.wire.mode import read_mode, show_mode
+from pyswarm.engineapi.wire.rebalance import show_rebalance
 from pyswarm.engineapi.wire.task_spec import read_task_spec, show_task_spec
 from pyswarm.engineapi.wire.times import show_time
 from pyswarm.engineapi.wire.update_config import read_update_config, show_update_config
@@ -49,7 +50,7 @@ def show_service_spec(spec: ServiceSpec) -> Json:
 def show_service(service: Service, *, defaults: bool = False) -> Json:
     """`defaults` fills in what the spec leaves out.
 
-    `Error` is pyswarm's own: why the service's ports can not be had yet.
+    `Rebalance` is pyswarm's own, and `Error`: why the service's ports can not be had yet.
     """
     spec = with_defaults(service.spec) if defaults else service.spec
     return {
@@ -61,6 +62,7 @@ def show_service(service: Service, *, defaults: bool = False) -> Json:
             UpdateStatus=service.update_status and _show_update_status(service.update_status),
             JobStatus=service.job_status and _show_job(service.job_status),
         ),
+        **given(Rebalance=service.rebalance and show_rebalance(service.rebalance)),
         **some(Error=service.error),
     }
 

@@ -26,10 +26,12 @@ from core.model import (
     LogOptions,
     Node,
     Placement,
+    Rebalance,
     Role,
     ServiceSpec,
     TaskSpec,
     TaskState,
+    UpdateOrder,
     UpdateState,
 )
 from identity.access import AccessInterceptor
@@ -138,6 +140,8 @@ async def test_every_change_reaches_the_leader_and_its_answer_comes_back(cluster
     control = cluster.control
     service = await control.create_service(make_spec("web", labels={"a": "b"}), b"1")
     assert service == world.store.service_by_name("web")
+    service = await control.rebalance_service("web", 2, UpdateOrder.START_FIRST)
+    assert service.rebalance == Rebalance(2, UpdateOrder.START_FIRST, world.clock.now(), world.clock.now())
     changed = await control.update_service(service.id, service.meta.version, make_spec("web"))
     assert changed.previous_spec == service.spec
     back = await control.rollback_service(service.id, changed.meta.version)

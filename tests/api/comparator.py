@@ -13,6 +13,9 @@ OTHER_VALUES = {
     "*.CreatedAt": "when it was recorded",
     "*.UpdatedAt": "when it was recorded",
     "*.Timestamp": "when it was recorded",
+    "*.LastExecution": "when it was recorded",
+    "services.UpdateStatus.StartedAt": "when it was recorded",
+    "services.UpdateStatus.CompletedAt": "when it was recorded",
     "*.TLSInfo.*": "another cluster's root certificate",
     "*.TLSInfo": "our nodes in memory have no certificate to show",
     "*.HeartbeatPeriod": "pyswarm's default is 1 s, Docker's 5 s",
@@ -37,6 +40,8 @@ LONGER_TEXTS = {
 
 ID = re.compile(r"\b[a-z0-9]{25}\b")
 _TOKEN = re.compile(r"SWMTKN-1-[a-z0-9]{50}-[a-z0-9]{25}")
+_KEY = re.compile(r"SWMKEY-1-[A-Za-z0-9+/]{43}")
+_NAMED = (".ID", ".NodeID", ".Index", ".JoinTokens.Worker", ".JoinTokens.Manager", ".UnlockKey")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{0,8}[1-9])?Z")
 
 
@@ -69,7 +74,7 @@ class Comparator:
             yield from self._compare_objects(path, recorded, ours)
         elif isinstance(recorded, list) and isinstance(ours, list):
             yield from self._compare_lists(path, recorded, ours)
-        elif path.endswith((".ID", ".NodeID", ".Index", ".JoinTokens.Worker", ".JoinTokens.Manager")):
+        elif path.endswith(_NAMED) and recorded != "":
             yield from self._correspond(path, recorded, ours)
         elif isinstance(recorded, str) and isinstance(ours, str):
             wanted = self.translate(recorded)
@@ -112,6 +117,8 @@ class Comparator:
             yield f"{path}: {ours!r} is not an id"
         elif ".JoinTokens." in path and not _TOKEN.fullmatch(ours):
             yield f"{path}: {ours!r} is not a token"
+        elif path.endswith(".UnlockKey") and not _KEY.fullmatch(ours):
+            yield f"{path}: {ours!r} is not a key"
 
 
 def _known_by(item: Any) -> str | None:

@@ -4,6 +4,7 @@ Kept by slot, so that a task's event costs the same however many replicas there 
 store.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
 from core.clock import SECOND
@@ -25,9 +26,10 @@ class Rollout:
 
     def __init__(self, version: int, moving: Iterable[Slot] = ()) -> None:
         self.version = version
-        self.dirty: dict[Slot, None] = {}
+        # The first of an OrderedDict is found at once, also after many others have left from before it.
+        self.dirty: OrderedDict[Slot, None] = OrderedDict()
         """Its task is to be replaced."""
-        self._unsettled: dict[Slot, None] = {}
+        self._unsettled: OrderedDict[Slot, None] = OrderedDict()
         """Those of them in which a task does not run yet."""
         self.moving = set(moving)
         """Its new task does not run yet."""

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from core.model import (
     Cluster,
     ClusterSpec,
@@ -183,6 +185,18 @@ def test_many_tasks_are_passed_on_in_steps():
     put(stage, service("a"), *(Task(id=f"t{number}", service_id="a") for number in range(1_200)))
     assert stage.steps >= 3
     assert {task.status.state for task in stage.tx.tasks()} == {TaskState.PENDING}
+
+
+def test_however_many_services_wait_a_step_looks_at_so_many_only(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("manager.allocator.allocator.MAX_LOOKS", 10)
+    stage = Stage(Allocator())
+    put(stage, service("holder", port(80, 8080)))
+    put(stage, *(service(f"s{number}", port(80, 8080)) for number in range(50)))
+    before = stage.steps
+    stage.remove(Service, "holder")
+    stage.run()
+    assert stage.steps - before > 5
+    assert sum(bool(published(stage, f"s{number}")) for number in range(50)) == 1
 
 
 def test_a_second_look_changes_nothing():

@@ -7,6 +7,8 @@ from heapq import merge
 from itertools import groupby, takewhile
 
 from core.errors import FailedPrecondition
+from core.model import Config, Secret, StoreObject
+from core.model.dependencies import with_data
 from manager.store import Commit, Event, Kind
 from manager.watch.selector import ALL_KINDS
 
@@ -61,7 +63,7 @@ class History:
             ring = self._rings[kind]
             if len(ring) == self._kept:
                 self._oldest[kind] = ring.popleft().order[0]
-            ring.append(_Kept((commit.index, position), commit.at, event))
+            ring.append(_Kept((commit.index, position), commit.at, _without_data(event)))
 
     def after(self, version: int, kinds: Iterable[Kind]) -> list[Changes]:
         """All changes of `kinds` after `version`. Raises VersionLost if some are not known any more."""
@@ -86,3 +88,13 @@ class History:
     def _begin(self, version: int) -> None:
         self._rings = {kind: deque() for kind in ALL_KINDS}
         self._oldest = dict.fromkeys(ALL_KINDS, version)
+
+
+def _without_data(event: Event) -> Event:
+    """A secret that was removed is not kept, nor the megabytes that configs may have."""
+    if not isinstance(event.object, Secret | Config):
+        return event
+    old: StoreObject | None = event.old
+    if isinstance(old, Secret | Config):
+        old = with_data(old, b"")
+    return Event(event.kind, with_data(event.object, b""), old)

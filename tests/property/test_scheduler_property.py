@@ -1,23 +1,31 @@
 """Whatever happens, the scheduler's index says what the store says, and nobody waits who need not."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.model import Availability, Node, NodeSpec, NodeState, Task, TaskState
+from core.model import Availability, GenericResource, Node, NodeSpec, NodeState, Plugin, Task, TaskState
+from manager.store import Event, EventKind
+from tests.support.naive_scheduler import FAULTY_AFTER, NaiveScheduler
 from tests.support.scheduling import Scheduling, waiting_task
 from tests.support.stage import make_node
 
 GIB = 1 << 30
 NODES = [f"node{number}" for number in range(5)]
-SERVICES = ["a", "b", "c"]
 WISHES = {
     "a": {},
     "b": {"memory": GIB, "cpus": 1},
     "c": {"constraints": ["node.labels.zone!=x"], "host_ports": [80]},
+    "d": {"generic": {"gpu": 1}},
+    "e": {"max_replicas": 2},
+    "f": {"preferences": ["node.labels.zone", "node.labels.rack"], "log_driver": "splunk"},
 }
+SERVICES = list(WISHES)
+GPUS = [GenericResource("gpu", f"gpu{number}") for number in range(3)]
+PLUGINS = [(), (Plugin("Log", "json-file"),), (Plugin("Log", "json-file"), Plugin("Log", "splunk"))]
 LATER = [state for state in TaskState if state > TaskState.ASSIGNED and state is not TaskState.REMOVE]
 
 steps = st.lists(
@@ -30,13 +38,16 @@ steps = st.lists(
             st.sampled_from([NodeState.READY, NodeState.READY, NodeState.DOWN, NodeState.UNKNOWN]),
             st.sampled_from([Availability.ACTIVE, Availability.ACTIVE, Availability.PAUSE, Availability.DRAIN]),
             st.sampled_from(["", "x"]),
+            st.sampled_from(["", "r"]),
             st.integers(1, 3),
+            st.sampled_from(PLUGINS),
         ),
         st.tuples(st.just("remove node"), st.sampled_from(NODES)),
         st.tuples(st.just("task"), st.integers(0, 99), st.sampled_from(LATER)),
         st.tuples(st.just("stop"), st.integers(0, 99), st.sampled_from([TaskState.SHUTDOWN, TaskState.REMOVE])),
         st.tuples(st.just("delete task"), st.integers(0, 99)),
         st.tuples(st.just("suspect"), st.sampled_from(NODES)),
+        st.tuples(st.just("fail"), st.sampled_from(SERVICES), st.sampled_from(NODES), st.integers(1, 2)),
         st.tuples(st.just("run")),
         st.tuples(st.just("run")),
     ),
@@ -50,19 +61,22 @@ def apply(stage: Scheduling, step: tuple) -> None:
     tasks = sorted(stage.tx.tasks(), key=lambda task: task.id)
     if kind == "create":
         service, count, version = rest
-        stage.waiting(service, count, version=version, **WISHES[service])
+        stage.waiting(service, count, version=version, slot=1, **WISHES[service])
     elif kind == "global":
         service, node_id = rest
         stage.waiting(service, node_id=node_id, **WISHES[service])
     elif kind == "node":
-        node_id, state, availability, zone, size = rest
-        spec = NodeSpec(availability=availability, labels={"zone": zone})
-        stage.put(make_node(node_id, cpus=size, memory=size * GIB, state=state, spec=spec))
+        node_id, state, availability, zone, rack, size, plugins = rest
+        spec = NodeSpec(availability=availability, labels={"zone": zone, "rack": rack})
+        kind = {"cpus": size, "memory": size * GIB, "generic": GPUS[:size], "plugins": plugins}
+        stage.put(make_node(node_id, state=state, spec=spec, **kind))
     elif kind == "remove node":
         if stage.tx.node(rest[0]) is not None:
             stage.remove(Node, rest[0])
     elif kind == "suspect":
         stage.suspects.symmetric_difference_update(rest)
+    elif kind == "fail":
+        fail(stage, *rest)
     elif kind == "run":
         stage.run()
     elif tasks:
@@ -75,11 +89,23 @@ def apply(stage: Scheduling, step: tuple) -> None:
             stage.put(replace(task, status=replace(task.status, state=rest[1])))
 
 
+def fail(stage: Scheduling, service: str, node_id: str, version: int) -> None:
+    """Tasks of a service fail on a node, one after another, until it is known for it."""
+    if stage.tx.node(node_id) is None:
+        return
+    for _ in range(FAULTY_AFTER):
+        task_id, place = f"{service}.f{stage.writes()}", {"version": version, "node_id": node_id, "slot": 1}
+        task = waiting_task(task_id, service, **place, **WISHES[service])
+        stage.put(replace(task, status=replace(task.status, state=TaskState.RUNNING)))
+        stage.becomes(task.id, TaskState.FAILED)
+
+
 def opening(max_tasks: int) -> Scheduling:
-    """Small nodes, so that room is soon short."""
+    """Small nodes, so that room is soon short; the scheduler knows them already."""
     stage = Scheduling(max_tasks)
     for node_id in NODES[:3]:
         stage.put(make_node(node_id, cpus=2, memory=2 * GIB))
+    stage.run()
     return stage
 
 
@@ -150,6 +176,73 @@ def check_room(stage: Scheduling, newly: set[str]) -> None:
         assert len(ports[task.node_id]) == len(set(ports[task.node_id]))
         if task.spec.resources is not None:
             assert memory[task.node_id] <= stage.tx.node(task.node_id).description.resources.memory_bytes
+
+
+class Failures:
+    """Of each service only the newest version that has failed counts. A test's time is shorter than they last."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[str, int, str]] = Counter()
+        self._newest: dict[str, int] = {}
+
+    def follow(self, events: Sequence[Event]) -> None:
+        for event in events:
+            task, old = event.object, event.old
+            if not (isinstance(task, Task) and isinstance(old, Task)) or event.kind is EventKind.DELETE:
+                continue
+            failed = (TaskState.FAILED, TaskState.REJECTED)
+            if task.slot and task.status.state in failed and old.status.state not in failed:
+                newest = self._newest[task.service_id] = max(self._newest.get(task.service_id, 0), task.spec_version)
+                if task.spec_version == newest:
+                    self.counts[task.service_id, newest, task.node_id] += 1
+
+
+@settings(max_examples=300, deadline=None)
+@given(steps, st.integers(1, 6))
+def test_every_choice_is_one_that_a_naive_scheduler_would_make(made: list[tuple], max_tasks: int):
+    stage = opening(max_tasks)
+    failures, mark = Failures(), 0
+    for step in [*made, ("run",)]:
+        if step != ("run",):
+            apply(stage, step)
+            continue
+        failures.follow(stage.tx.events_since(mark))
+        naive = NaiveScheduler(stage.tx.nodes(), stage.tx.tasks(), stage.suspects, failures.counts)
+        mark = stage.writes()
+        apply(stage, step)
+        for event in stage.tx.events_since(mark):
+            assert isinstance(event.object, Task)
+            if event.object.status.state is TaskState.ASSIGNED:
+                naive.check_choice(event.old, event.object.node_id)
+                check_generic(event.object)
+            naive.apply(event.object)
+        mark = stage.writes()
+    settle(stage)
+    naive = NaiveScheduler(stage.tx.nodes(), stage.tx.tasks(), stage.suspects, {})
+    for task in stage.tx.tasks():
+        if task.status.state is TaskState.PENDING and task.desired_state < TaskState.SHUTDOWN:
+            reason = naive.reason(task)
+            # When a node became suspect is noticed only where a task would go.
+            assert stage.suspects or task.status.err == reason
+
+
+def check_generic(task: Task) -> None:
+    resources = task.spec.resources
+    wanted = resources.reservations.generic if resources else ()
+    assert sum(1 if item.id else item.value for item in task.generic) == sum(item.value for item in wanted)
+
+
+@settings(max_examples=100, deadline=None)
+@given(steps, st.integers(1, 6))
+def test_a_named_resource_has_one_user(made: list[tuple], max_tasks: int):
+    stage = opening(max_tasks)
+    for step in [*made, ("run",)]:
+        apply(stage, step)
+        users: Counter[tuple[str, str]] = Counter()
+        for task in stage.tx.tasks():
+            if TaskState.ASSIGNED <= task.status.state <= TaskState.RUNNING:
+                users.update((task.node_id, item.id) for item in task.generic)
+        assert set(users.values()) <= {1}
 
 
 def test_the_steps_above_do_place_and_refuse():

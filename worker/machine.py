@@ -3,6 +3,7 @@
     ASSIGNED -> ACCEPTED -> PREPARING -> READY -> STARTING -> RUNNING -> COMPLETE
                                            |                     |
                      waits here until desired >= RUNNING         +-> FAILED (REJECTED before STARTING)
+    desired RUNNING or, of a job's task, COMPLETE: it is run to its end, and never again
     desired >= SHUTDOWN, from anywhere that is not final         ---> SHUTDOWN
 
 The states and messages are those of Swarm's agent.

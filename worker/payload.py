@@ -25,9 +25,9 @@ MAX_SIZE = 1000 << 10
 
 
 def expand_payload(
-    item: Dependency, task: Task, name: str, node: NodeDescription, held: Mapping[DependencyKey, Dependency]
+    item: Dependency, task: Task, node: NodeDescription, held: Mapping[DependencyKey, Dependency]
 ) -> bytes:
-    """What the file of `item` shall hold for `task`, which is called `name` and has `held`.
+    """What the file of `item` shall hold for `task`, which has `held`.
 
     Raises TemplateError. Of a secret it does not say what is wrong: that might tell a part of it.
     """
@@ -39,7 +39,7 @@ def expand_payload(
     }
     what = f"{noun_of(type(item))} {item.spec.name}"
     try:
-        expanded = Template(item.spec.data.decode(), functions).render(context(task, name, node)).encode()
+        expanded = Template(item.spec.data.decode(), functions).render(context(task, node)).encode()
     except (TemplateError, UnicodeDecodeError, RecursionError) as error:
         why = "malformed, or names what is not there" if isinstance(item, Secret) else _reason(error)
         raise TemplateError(f"{what}: {why}") from None

@@ -19,16 +19,16 @@ def has_templates(spec: ContainerSpec) -> bool:
     return any(_OPENING in text for text in _texts(spec))
 
 
-def expand(task: Task, name: str, node: NodeDescription) -> Task:
-    """`task`, which is called `name`, with its templates filled in.
+def expand(task: Task, node: NodeDescription) -> Task:
+    """`task` with its templates filled in.
 
     Raises TemplateError, naming the place, for one that is malformed or names what is not there.
     """
-    container = _Expansion(context(task, name, node)).container(task.spec.container)
+    container = _Expansion(context(task, node)).container(task.spec.container)
     return replace(task, spec=replace(task.spec, container=container))
 
 
-def context(task: Task, name: str, node: NodeDescription) -> Mapping[str, Any]:
+def context(task: Task, node: NodeDescription) -> Mapping[str, Any]:
     """What templates may name."""
     return {
         "Service": {"ID": task.service_id, "Name": task.service_name, "Labels": dict(task.spec.service_labels)},
@@ -37,7 +37,7 @@ def context(task: Task, name: str, node: NodeDescription) -> Mapping[str, Any]:
             "Hostname": node.hostname,
             "Platform": {"Architecture": node.platform.architecture, "OS": node.platform.os},
         },
-        "Task": {"ID": task.id, "Name": name, "Slot": str(task.slot or task.node_id)},
+        "Task": {"ID": task.id, "Name": task.name, "Slot": task.place},
     }
 
 

@@ -24,7 +24,7 @@ from core.model import (
 )
 from tests.support.tasks import make_task
 from worker.executor import TaskError
-from worker.executor.docker.config import container_config, container_name, left_out
+from worker.executor.docker.config import container_config, left_out
 from worker.executor.docker.describe import description
 from worker.executor.docker.health import Health, health_of_state, health_of_status, why_unhealthy
 from worker.executor.docker.ports import published_ports
@@ -241,11 +241,6 @@ def test_only_host_ports_are_published_by_the_engine():
     task = dataclasses.replace(make_task(), ports=ports)
     assert published_ports(task, seen) == (*ports[:2], dataclasses.replace(ports[2], published_port=32768))
     assert published_ports(task, None) == ()
-
-
-def test_names_of_slots_and_of_nodes():
-    assert container_name(make_task()) == "web.1.task-1"
-    assert container_name(dataclasses.replace(make_task(), slot=0)) == "web.node-1.task-1"
 
 
 def test_the_engine_describes_the_node():

@@ -24,6 +24,7 @@ def test_AGT_01_a_task_walks_to_ready_and_waits_there_until_it_shall_run():
     assert walk(S.READY, S.READY) == []
     assert walk(S.READY, S.RUNNING) == to_complete
     assert walk(S.ASSIGNED, S.RUNNING) == to_ready + to_complete
+    assert walk(S.ASSIGNED, S.COMPLETE) == to_ready + to_complete
 
 
 @pytest.mark.parametrize("state", [S.NEW, S.PENDING, S.ASSIGNED])

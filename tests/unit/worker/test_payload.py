@@ -43,7 +43,7 @@ def task() -> Task:
 
 
 def expanded(item: Dependency, held: Sequence[Dependency] = (PASSWORD,)) -> bytes:
-    return expand_payload(item, task(), "web.1.task-1", NODE, {key_of(other): other for other in held})
+    return expand_payload(item, task(), NODE, {key_of(other): other for other in held})
 
 
 @pytest.mark.parametrize(

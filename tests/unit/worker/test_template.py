@@ -24,7 +24,7 @@ def task_with(spec: ContainerSpec, slot: int = 3) -> Task:
 
 
 def expanded(spec: ContainerSpec, slot: int = 3) -> ContainerSpec:
-    return expand(task_with(spec, slot), f"web.{slot or 'n1'}.t1", NODE).spec.container
+    return expand(task_with(spec, slot), NODE).spec.container
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_mounts_are_filled_in_and_names_of_variables_are_not():
 
 def test_the_rest_of_the_task_stays():
     task = task_with(ContainerSpec(hostname="{{.Node.ID}}", image="{{.No}}", labels={"a": "{{.No}}"}))
-    done = expand(task, "name", NODE)
+    done = expand(task, NODE)
     container = dataclasses.replace(task.spec.container, hostname="n1")
     assert done == dataclasses.replace(task, spec=dataclasses.replace(task.spec, container=container))
 

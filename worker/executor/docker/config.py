@@ -21,11 +21,6 @@ com.docker.swarm are for the tools that people know."""
 _RESOURCE_VARIABLE = "DOCKER_RESOURCE"
 
 
-def container_name(task: Task) -> str:
-    """service.slot.task, or service.node.task where a node is the slot."""
-    return f"{task.service_name}.{task.slot or task.node_id}.{task.id}"
-
-
 def container_config(task: Task, cluster_id: str, node_id: str, api_version: tuple[int, int]) -> dict[str, Any]:
     """The body of a create request. Raises TaskError for what an engine of `api_version` would leave out silently."""
     spec = task.spec.container
@@ -64,7 +59,7 @@ def _labels(task: Task, cluster_id: str, node_id: str) -> dict[str, str]:
     return {
         "com.docker.swarm.task": "",
         "com.docker.swarm.task.id": task.id,
-        "com.docker.swarm.task.name": container_name(task),
+        "com.docker.swarm.task.name": task.name,
         "com.docker.swarm.node.id": node_id,
         "com.docker.swarm.service.id": task.service_id,
         "com.docker.swarm.service.name": task.service_name,

@@ -11,7 +11,7 @@ from core.logs import logger
 from core.model import ContainerStatus, Dependency, DependencyKey, LogLine, LogOptions, Task
 from worker.executor import ExitError, TaskError, TemporaryError, UnhealthyError
 from worker.executor.docker import logs
-from worker.executor.docker.config import container_config, container_name, left_out
+from worker.executor.docker.config import container_config, left_out
 from worker.executor.docker.containers import Container, ContainerGone, Containers
 from worker.executor.docker.describe import description
 from worker.executor.docker.engine import Engine, EngineError
@@ -157,12 +157,11 @@ class DockerController:
         task = await self._expanded()
         config = container_config(task, shared.cluster_id, shared.node_id, await engine.api_version())
         config["HostConfig"]["Mounts"] = [*config["HostConfig"].get("Mounts", ()), *shared.files.binds(task)]
-        name = container_name(task)
         try:
-            container_id, warnings = await engine.create(name, config)
+            container_id, warnings = await engine.create(task.name, config)
         except EngineError as error:
             if error.status == _CONFLICT:
-                await shared.containers.adopt(task.id, name)
+                await shared.containers.adopt(task.id, task.name)
                 return
             if "no such image" in str(error).lower():
                 raise _NoImage(error.status, str(error)) from error
@@ -177,7 +176,7 @@ class DockerController:
         if not has_templates(self._task.spec.container):
             return self._task
         try:
-            return expand(self._task, container_name(self._task), description(await self._shared.engine.info()))
+            return expand(self._task, description(await self._shared.engine.info()))
         except TemplateError as error:
             raise TaskError(f"the template of {error.reason}") from error
 
@@ -185,7 +184,7 @@ class DockerController:
         """What a secret or config that is a template comes to."""
         task, node = await self._expanded(), description(await self._shared.engine.info())
         try:
-            return expand_payload(item, task, container_name(task), node, held)
+            return expand_payload(item, task, node, held)
         except TemplateError as error:
             raise TaskError(f"the template of {error.reason}") from error
 

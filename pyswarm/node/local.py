@@ -180,6 +180,8 @@ class LocalNodeApi:
                 self._resuming = asyncio.create_task(self.resume())
                 raise
             log.info("this manager is unlocked")
+            if self._member is not None:
+                await self._member.until_role_tried()
 
     def _running_manager(self) -> Manager:
         if self.manager is not None:

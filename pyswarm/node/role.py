@@ -49,6 +49,7 @@ class ManagerRole:
         self._spawn = spawn
         self._founding = founding
         self._due = asyncio.Event()
+        self._tried = asyncio.Event()
         self._ending: asyncio.Task[None] | None = None
         """The last manager that was given up: until it has ended the log's folder is its own."""
 
@@ -86,11 +87,18 @@ class ManagerRole:
                 await self._take()
             except (PyswarmError, OSError) as error:
                 self._failed(str(error))
+                self._tried.set()
                 await self._pause(backoff.next())
                 self._due.set()
             else:
                 self.problem = ""
                 backoff.reset()
+                self._tried.set()
+
+    async def tried(self) -> None:
+        """Returns once it was tried to take the role that the certificate says: `manager` or `problem` tell how that
+        went."""
+        await self._tried.wait()
 
     async def _take(self) -> None:
         await self._ended()

@@ -72,7 +72,7 @@ async def local_nodes(folder: Path, count: int, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(member, "RelayPorts", NoRelay)
     port = _free_port()
     nodes = [LocalNode(folder, number, port) for number in range(2, 2 + count)]
-    monkeypatch.setattr(member, "DockerExecutor", lambda *_: FakeExecutor())
+    monkeypatch.setattr(member, "DockerExecutor", lambda *_, **__: FakeExecutor())
     for node in nodes:
         node.start()
     try:

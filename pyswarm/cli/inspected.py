@@ -20,13 +20,13 @@ _ABSENT_BY_VALUE: Sequence[tuple[Value, str]] = (
     (0, "ExitCode ForceUpdate MaxAttempts MemoryBytes NanoCPUs PID PublishedPort Slot"),
     (Duration(0), "Delay Monitor Window"),
     (False, "ControlAvailable CreateMountpoint Leader NoCopy NonRecursive ReadOnly"),
-    ([], "Args Command Constraints Env Mounts Networks Platforms Plugins Ports VirtualIPs"),
+    ([], "Args Command Configs Constraints Env Mounts Networks Platforms Plugins Ports Secrets VirtualIPs"),
     ({}, "Labels Options"),
     (
         None,
-        "BindOptions Cluster ContainerStatus EndpointSpec Global Init Limits ManagerStatus Placement PreviousSpec "
-        "Replicated Reservations Resources RestartPolicy RollbackConfig ServiceStatus StopGracePeriod TmpfsOptions "
-        "UpdateConfig UpdateStatus VolumeOptions",
+        "BindOptions Cluster ContainerStatus Driver EndpointSpec Global Init Limits ManagerStatus Placement "
+        "PreviousSpec Replicated Reservations Resources RestartPolicy RollbackConfig ServiceStatus StopGracePeriod "
+        "Templating TmpfsOptions UpdateConfig UpdateStatus VolumeOptions",
     ),
 )
 _ABSENT = {name: value for value, names in _ABSENT_BY_VALUE for name in names.split()}

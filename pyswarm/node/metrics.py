@@ -75,6 +75,9 @@ class _NodeCollector(Collector):
         yield GaugeMetricFamily("swarm_manager_leader", "Whether this manager leads", manager.is_leader)
         yield GaugeMetricFamily("swarm_raft_applied_index", "The last log entry applied", manager.store.index)
         yield GaugeMetricFamily("swarm_manager_services_total", "Services", len(list(manager.store.services())))
+        secrets, configs = list(manager.store.secrets()), list(manager.store.configs())
+        yield GaugeMetricFamily("swarm_manager_secrets_total", "Secrets, with old versions in use", len(secrets))
+        yield GaugeMetricFamily("swarm_manager_configs_total", "Configs, with old versions in use", len(configs))
         nodes = GaugeMetricFamily("swarm_manager_nodes", "Nodes by state", labels=["state"])
         for state, count in Counter(node.status.state.name.lower() for node in manager.store.nodes()).items():
             nodes.add_metric([state], count)

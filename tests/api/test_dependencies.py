@@ -256,6 +256,10 @@ SAME = """
     service update -d --secret-add nosuch web
     service update -d --secret-rm one web
     secret rm one
+    service inspect --pretty web
+    service inspect web
+    service inspect --format {{range|.Spec.TaskTemplate.ContainerSpec.Secrets}}{{.SecretName}}={{.File.Name}}{{end}} web
+    secret inspect --format {{.Spec.Driver}}|{{.Spec.Templating}} one
 """.strip().splitlines()
 
 
@@ -267,7 +271,7 @@ async def test_both_commands_print_and_exit_the_same(docker, pyswarm, cluster, f
         await docker(noun, "create", "--label", "a=b", "one", str(readable))
         for name in ("ten2", "ten10"):
             await docker(noun, "create", name, file)
-    await docker("service", "create", "-d", "--name", "web", "--secret", "one", "busybox")
+    await docker("service", "create", "-d", "--name", "web", "--secret", "one", "--config", "ten2", "busybox")
     words = [word.replace("|", " ") if word.startswith(("{{", "table")) else word for word in line.split()]
     theirs = await docker.run(*words)
     if words[1] in ("rm", "remove") and theirs.stdout:

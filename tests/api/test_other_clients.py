@@ -7,7 +7,16 @@ import aiodocker
 import docker as docker_py
 import pytest
 from docker.errors import APIError, NotFound
-from docker.types import EndpointSpec, Mount, Resources, RestartPolicy, ServiceMode, UpdateConfig
+from docker.types import (
+    ConfigReference,
+    EndpointSpec,
+    Mount,
+    Resources,
+    RestartPolicy,
+    SecretReference,
+    ServiceMode,
+    UpdateConfig,
+)
 
 from core.model import LogLine, MountType, Role, UpdateOrder
 from core.model import ServiceMode as Mode
@@ -109,3 +118,29 @@ async def test_aiodocker_reads_and_writes(session, socket_path, manager):
         assert len(await client.tasks.list(filters={"service": created["ID"]})) == 2
         assert len(await client.nodes.list()) == 2
         assert await client.services.delete("web")
+
+
+async def test_docker_py_gives_a_service_a_secret_and_a_config(with_docker_py, manager):
+    def story(client):
+        secret = client.secrets.create(name="password", data=b"hidden", labels={"a": "b"})
+        config = client.configs.create(name="settings", data=b"k=v", templating={"name": "golang"})
+        assert [found.name for found in client.secrets.list(filters={"name": "pass"})] == ["password"]
+        assert client.configs.get("settings").attrs["Spec"]["Templating"] == {"Name": "golang"}
+        client.services.create(
+            "busybox",
+            name="web",
+            secrets=[SecretReference(secret.id, "password", uid="5")],
+            configs=[ConfigReference(config.id, "settings", filename="/etc/web")],
+        )
+        (service,) = manager.cluster.services.values()
+        container = service.spec.task.container
+        assert (container.secrets[0].file.name, container.secrets[0].file.uid) == ("password", "5")
+        assert (container.configs[0].file.name, container.configs[0].file.mode) == ("/etc/web", 0o444)
+        with pytest.raises(APIError, match="in use by the following service: web"):
+            secret.remove()
+        client.services.get("web").remove()
+        assert secret.remove()
+        assert config.remove()
+        assert client.configs.list() == []
+
+    await with_docker_py(story)

@@ -93,6 +93,13 @@ def _container(container: Json) -> Iterator[str]:
         yield f"  Source:\t{mount.get('Source', '')}"
         yield f"  ReadOnly:\t{str(mount.get('ReadOnly', False)).lower()}"
         yield f"  Type:\t\t{mount['Type']}"
+    for noun in ("Config", "Secret"):
+        references = container.get(f"{noun}s") or ()
+        if references:
+            yield f"{noun}s:"
+        for reference in references:
+            yield f" Target:\t{reference['File']['Name']}"
+            yield f"  Source:\t{reference[f'{noun}Name']}"
 
 
 def _resources(resources: Json) -> Iterator[str]:

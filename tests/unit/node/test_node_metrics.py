@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from core.errors import FailedPrecondition
-from core.model import Node, NodeState, NodeStatus, Service, Task, TaskState, TaskStatus
+from core.model import Node, NodeState, NodeStatus, Secret, Service, Task, TaskState, TaskStatus
 from pyswarm.node.metrics import MetricsServer
 
 
@@ -41,6 +41,8 @@ async def test_a_manager_shows_the_cluster() -> None:
     store = SimpleNamespace(
         index=42,
         services=lambda: [Service(id="s")],
+        secrets=lambda: [Secret(id="s")],
+        configs=lambda: [],
         nodes=lambda: [Node(id=str(n), status=NodeStatus(state=NodeState.READY)) for n in range(3)],
         tasks=lambda: [Task(id=str(n), status=TaskStatus(state=TaskState.RUNNING)) for n in range(2)],
     )
@@ -51,6 +53,8 @@ async def test_a_manager_shows_the_cluster() -> None:
         "swarm_manager_leader": 1,
         "swarm_raft_applied_index": 42,
         "swarm_manager_services_total": 1,
+        "swarm_manager_secrets_total": 1,
+        "swarm_manager_configs_total": 0,
         'swarm_manager_nodes{state="ready"}': 3,
         'swarm_manager_tasks_total{state="running"}': 2,
     }

@@ -1,6 +1,6 @@
 """Boolean flags with a value, as Docker's flags allow: `--detach=false`, `-d=true`. Pure."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from core.errors import InvalidArgument
 
@@ -10,11 +10,12 @@ _FALSE = ("0", "f", "false")
 
 def settle_switches(
     arguments: Sequence[str],
-    switches: Collection[str],
+    switches: Mapping[str, str],
     valued: Collection[str],
     interspersed: bool = True,
 ) -> list[str]:
-    """`arguments` with each of `switches` that carries a value made a bare flag (true) or left out (false).
+    """`arguments` with each of `switches` that carries a value made a bare flag (true) or, if false, the flag that the
+    switch is given with; where that is empty it is left out.
 
     As with Docker, the last one given wins. `valued` are the flags that take a value, which is passed over; `-n=5` is
     given as `-n 5`. Whatever follows `--`, or the first argument where flags may not follow it (`interspersed`), is
@@ -30,8 +31,7 @@ def settle_switches(
         name, separator, value = argument.partition("=")
         if name in switches and separator:
             settled = [before for before in settled if before != name]
-            if truth(value, f'for "{name}" flag'):
-                settled.append(name)
+            settled += filter(None, [name if truth(value, f'for "{name}" flag') else switches[name]])
         elif name in valued and separator and not name.startswith("--"):
             settled += [name, value]
         elif argument in valued:

@@ -38,14 +38,26 @@ class Client:
             return False
         return True
 
-    def get(self, path: str, query: Mapping[str, object] | None = None, parse: bool = True) -> Json:
-        return self._call("GET", path, query, None, parse)
+    def get(
+        self,
+        path: str,
+        query: Mapping[str, object] | None = None,
+        parse: bool = True,
+        headers: Mapping[str, str] | None = None,
+    ) -> Json:
+        return self._call("GET", path, query, None, parse, headers)
 
-    def post(self, path: str, body: Json = None, query: Mapping[str, object] | None = None) -> Json:
-        return self._call("POST", path, query, body, True)
+    def post(
+        self,
+        path: str,
+        body: Json = None,
+        query: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Json:
+        return self._call("POST", path, query, body, True, headers)
 
     def delete(self, path: str, query: Mapping[str, object] | None = None) -> None:
-        self._call("DELETE", path, query, None, True)
+        self._call("DELETE", path, query, None, True, None)
 
     def upload(self, path: str, file: BinaryIO, query: Mapping[str, object], headers: Mapping[str, str]) -> Json:
         """Sends `file` piece by piece."""
@@ -59,9 +71,17 @@ class Client:
         while chunk := self._do(lambda: response.read1(_CHUNK)):
             yield chunk
 
-    def _call(self, method: str, path: str, query: Mapping[str, object] | None, body: Json, parse: bool) -> Json:
-        data, headers = (None, {}) if body is None else (json.dumps(body), {"Content-Type": "application/json"})
-        answer = self._do(self._send(method, path, query, data, headers).read)
+    def _call(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, object] | None,
+        body: Json,
+        parse: bool,
+        headers: Mapping[str, str] | None,
+    ) -> Json:
+        data, kind = (None, {}) if body is None else (json.dumps(body), {"Content-Type": "application/json"})
+        answer = self._do(self._send(method, path, query, data, {**kind, **(headers or {})}).read)
         return json.loads(answer, parse_float=_number) if parse and answer else None
 
     def _send(

@@ -27,7 +27,9 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         options = [param for param in self.params if isinstance(param, click.Option)]
-        switches = {name for option in options if option.is_flag for name in option.opts}
+        switches = {
+            name: next(iter(option.secondary_opts), "") for option in options if option.is_flag for name in option.opts
+        }
         valued = {name for option in options if not option.is_flag for name in option.opts}
         ctx.allow_extra_args = True
         try:

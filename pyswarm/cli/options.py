@@ -3,6 +3,7 @@
 import os
 import shlex
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar
 
 import click
@@ -43,6 +44,19 @@ class Parsed(click.ParamType[T], Generic[T]):
             refuse(error.message, value, param, ctx)
 
 
+class Switch(click.Option):
+    """A flag that `--NAME=false` puts out where it is on: nothing is changed only if it is not given at all."""
+
+    def __init__(self, declarations: Sequence[str], **attributes: Any) -> None:
+        *short, name = declarations
+        off = f"--no-{name.removeprefix('--')}"
+        super().__init__([*short, f"{name}/{off}"], default=None, **attributes)
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        record = super().get_help_record(ctx)
+        return record and (", ".join(sorted(self.opts, key=len)), record[1])
+
+
 class Choice(click.Choice[str]):
     """Docker's command takes any word and refuses it later: the exit code is another than that of a bad flag."""
 
@@ -76,6 +90,11 @@ def parse_number(text: str) -> int:
     return -parse_count(text[1:]) if text.startswith("-") else parse_count(text)
 
 
+def parse_swap(text: str) -> int:
+    """A size, or -1 for no limit."""
+    return -1 if text.strip() == "-1" else parse_size(text)
+
+
 def parse_command(text: str) -> list[str]:
     """Words as the shell tells them apart."""
     try:
@@ -98,6 +117,16 @@ def parse_env(text: str) -> str:
     return text if separator or name not in os.environ else f"{name}={os.environ[name]}"
 
 
+def parse_env_file(text: str) -> list[str]:
+    """The variables of a file: a line each; those without a value have the command's own, if there is one."""
+    try:
+        lines = Path(text).read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidArgument(f"cannot read {text}: {error}") from None
+    variables = [parse_env(line.lstrip()) for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    return [variable for variable in variables if "=" in variable]
+
+
 def parse_filter(text: str) -> tuple[str, str]:
     name, separator, value = text.partition("=")
     if not separator:
@@ -111,6 +140,7 @@ def parse_truth(text: str) -> bool:
 
 DURATION = Parsed("duration", parse_duration)
 SIZE = Parsed("bytes", parse_size)
+SWAP = Parsed("bytes", parse_swap)
 CPUS = Parsed("decimal", parse_cpus)
 COUNT = Parsed("uint", parse_count)
 RATIO = Parsed("ratio", parse_ratio)
@@ -118,6 +148,7 @@ NUMBER = Parsed("int", parse_number)
 COMMAND = Parsed("command", parse_command)
 LABEL = Parsed("label", parse_label)
 ENV = Parsed("env", parse_env)
+ENV_FILE = Parsed("file", parse_env_file)
 FILTER = Parsed("filter", parse_filter)
 TRUTH = Parsed("true|false", parse_truth)
 PUBLISH = Parsed("port", parse_publish)

@@ -6,8 +6,8 @@ from pyswarm.engineapi.errors import ApiError
 
 PYSWARM_VERSION = _installed("pyswarm-orchestrator")
 
-API_VERSION = "1.44"
-"""Advertised: docker 29 talks to no less, and nothing after it concerns what is served here."""
+API_VERSION = "1.46"
+"""Advertised: the first whose services have an OOM score adjustment; docker 29 talks to no less than 1.44."""
 MIN_API_VERSION = "1.24"
 MAX_API_VERSION = "1.50"
 """The newest a path may name."""

@@ -21,7 +21,7 @@ async def cluster(docker: DockerCli, node: FakeNode) -> MemoryCluster:
 async def test_version_names_both_sides(docker):
     lines = (await docker("version")).lines
     assert "Server: pyswarm" in lines
-    assert "API version: 1.44 (minimum version 1.24)" in lines
+    assert "API version: 1.46 (minimum version 1.24)" in lines
 
 
 async def test_init_prints_how_to_join_and_can_be_done_once(docker, node):

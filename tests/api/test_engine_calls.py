@@ -27,7 +27,7 @@ async def test_a_body_and_a_query_arrive_as_they_were_sent(session, engine):
     async with session.post(f"{BASE}/containers/create?name=a%20b&x=%2F", json={"Image": "busybox"}) as response:
         assert response.status == 200
         assert await response.json() == {"Id": "new"}
-        assert response.headers["Api-Version"] == "1.44", "who answers here is pyswarm"
+        assert response.headers["Api-Version"] == "1.46", "who answers here is pyswarm"
     assert engine.asked == ['POST /containers/create?name=a%20b&x=/ {"Image": "busybox"}']
 
 

@@ -51,7 +51,7 @@ async def refusal(response: aiohttp.ClientResponse) -> str:
 async def test_ping_tells_the_version_with_and_without_one_in_the_path(session, method, prefix):
     async with session.request(method, f"http://docker{prefix}/_ping") as response:
         assert response.status == 200
-        assert response.headers["Api-Version"] == "1.44"
+        assert response.headers["Api-Version"] == "1.46"
         assert response.headers["Ostype"] == "linux"
         assert "Swarm" not in response.headers
 

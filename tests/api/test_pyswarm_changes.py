@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from core.model import Availability, Role, ServiceSpec
+from core.model import Availability, Resources, Role, ServiceSpec
 from tests.support.docker_cli import DockerCli
 from tests.support.fake_node import FakeNode
 from tests.support.memory_cluster import MemoryCluster
@@ -29,6 +29,30 @@ CREATE = {
         "--mount", "type=bind,source=/tmp,target=/hosttmp,readonly,bind-propagation=rslave",
         "--mount", "type=tmpfs,target=/t,tmpfs-size=1000000,tmpfs-mode=1770", "--mount", "target=/anonymous",
     ],
+    "process": ["--init", "--tty", "--read-only", "--group", "2000", "--group", "audio", "--oom-score-adj", "-5"],
+    "process without": ["--init=false", "-t=false", "--read-only=0"],
+    "dns": [
+        "--dns", "10.0.0.54", "--dns", "10.0.0.53", "--dns-option", "ndots:1", "--dns-search", "z.org",
+        "--dns-search", "a.org", "--host", "db:10.0.0.9", "--host", "six=::1", "--host", "db:10.0.0.10",
+    ],
+    "kernel": ["--sysctl", "net.core.somaxconn=1024", "--ulimit", "nofile=1024:2048", "--ulimit", "core=0"],
+    "capabilities": ["--cap-add", "net_admin", "--cap-add", "CAP_SYS_TIME", "--cap-drop", "MKNOD"],
+    "capabilities both": ["--cap-add", "NET_ADMIN", "--cap-drop", "NET_ADMIN", "--cap-drop", "ALL"],
+    "more limits": ["--limit-pids", "100", "--generic-resource", "gpu=2", "--generic-resource", "ssd=1"],
+    "spread": [
+        "--placement-pref", "spread=node.labels.zone", "--placement-pref", "spread=node.labels.rack",
+        "--replicas-max-per-node", "2",
+    ],
+    "health": [
+        "--health-cmd", "test -e /up", "--health-interval", "5s", "--health-retries", "3", "--health-timeout", "2s",
+        "--health-start-period", "1s", "--health-start-interval", "100ms",
+    ],
+    "no health": ["--no-healthcheck"],
+    "log": ["--log-driver", "json-file", "--log-opt", "max-size=1m", "--log-opt", "max-file=2"],
+    "job": ["--mode", "replicated-job", "--replicas", "4", "--max-concurrent", "2"],
+    "job all at once": ["--mode", "replicated-job", "--replicas", "4"],
+    "job of one": ["--mode", "replicated-job"],
+    "job everywhere": ["--mode", "global-job"],
 }  # fmt: skip
 PORTS = {
     "short": (["--publish", "{0}:80"], 1),
@@ -53,11 +77,60 @@ UPDATES = {
     "update": ["--update-order", "start-first"],
     "container": ["--hostname", "h", "--user", "u", "--workdir", "/w", "--stop-signal", "INT"],
     "grace": ["--stop-grace-period", "1m"],
+    "process": ["--init", "--tty=false", "--read-only", "--group-add", "2001", "--group-rm", "2000"],
+    "process without": ["--init=false", "-t=false", "--read-only=false", "--oom-score-adj", "5"],
+    "dns": [
+        "--dns-add",
+        "10.0.0.54",
+        "--dns-rm",
+        "10.0.0.53",
+        "--dns-option-rm",
+        "ndots:1",
+        "--dns-option-add",
+        "debug",
+        "--dns-search-add",
+        "a.org",
+        "--dns-search-rm",
+        "z.org",
+    ],
+    "hosts": ["--host-add", "web:10.0.0.8", "--host-rm", "db:10.0.0.9"],
+    "a host by its name": ["--host-rm", "db"],
+    "kernel": [
+        "--sysctl-add",
+        "net.core.somaxconn=2",
+        "--sysctl-rm",
+        "net.ipv4.ip_forward",
+        "--ulimit-add",
+        "nofile=3:4",
+        "--ulimit-rm",
+        "core",
+    ],
+    "capabilities": ["--cap-add", "NET_RAW", "--cap-drop", "SYS_TIME"],
+    "capabilities back": ["--cap-add", "MKNOD", "--cap-drop", "CHOWN"],
+    "capabilities anew": ["--cap-add", "RESET", "--cap-add", "NET_RAW", "--cap-drop", "RESET"],
+    "capabilities all": ["--cap-drop", "ALL"],
+    "generic": ["--generic-resource-add", "gpu=3", "--generic-resource-rm", "ssd", "--limit-pids", "7"],
+    "spread": [
+        "--placement-pref-add",
+        "spread=node.labels.rack",
+        "--placement-pref-rm",
+        "spread=node.labels.zone",
+        "--replicas-max-per-node",
+        "3",
+    ],
+    "health": ["--health-cmd", "other", "--health-retries", "5"],
+    "health interval": ["--health-interval", "7s"],
+    "no health": ["--no-healthcheck"],
+    "log": ["--log-driver", "journald", "--log-opt", "tag=a"],
 }
 BEFORE = [
     "--replicas", "2", "--env", "A=1", "--env", "B=2", "--label", "old=1", "--constraint", "node.role==worker",
     "--mount", "type=tmpfs,target=/t", "--mount", "type=bind,source=/a,target=/a",
-    "--publish", "published=8080,target=80,mode=host",
+    "--publish", "published=8080,target=80,mode=host", "--tty", "--group", "2000", "--dns", "10.0.0.53",
+    "--dns-option", "ndots:1", "--dns-search", "z.org", "--host", "db:10.0.0.9", "--sysctl", "net.core.somaxconn=1",
+    "--sysctl", "net.ipv4.ip_forward=1", "--ulimit", "nofile=1:2", "--ulimit", "core=0", "--cap-add", "SYS_TIME",
+    "--cap-drop", "MKNOD", "--generic-resource", "gpu=1", "--generic-resource", "ssd=1",
+    "--placement-pref", "spread=node.labels.zone", "--health-cmd", "true", "--health-interval", "5s",
 ]  # fmt: skip
 
 
@@ -78,17 +151,24 @@ def spec_of(cluster: MemoryCluster, name: str) -> ServiceSpec:
     spec = cluster.store.service_by_name(name).spec
     container = replace(spec.task.container, init=spec.task.container.init or None)
     container = replace(container, mounts=tuple(sorted(container.mounts, key=lambda mount: mount.target)))
-    container = replace(container, env=tuple(sorted(container.env)))
+    container = replace(container, env=tuple(sorted(container.env)), dns=_given(container.dns))
+    container = replace(container, ulimits=tuple(sorted(container.ulimits, key=repr)))
     task = replace(
         spec.task,
         container=container,
         resources=_given(
             spec.task.resources,
-            lambda kept: replace(kept, limits=_given(kept.limits), reservations=_given(kept.reservations)),
+            lambda kept: replace(
+                kept, limits=_given(kept.limits), reservations=_given(kept.reservations, _with_sorted_generic)
+            ),
         ),
         placement=_given(spec.task.placement),
     )
     return replace(spec, name="", task=task, endpoint=_given(spec.endpoint))
+
+
+def _with_sorted_generic(resources: Resources) -> Resources:
+    return replace(resources, generic=tuple(sorted(resources.generic, key=repr)))
 
 
 def _given(section, narrow=lambda kept: kept):

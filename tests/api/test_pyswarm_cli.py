@@ -101,7 +101,7 @@ SAME = """
     service update -d --rollback --force web
     service update -d --publish-rm 82 --publish-add 90:90 web
     service update -d --env-rm A --constraint-add node.role==manager --mount-rm /t web
-    service update -d --replicas 3 agent
+    service create -d --mode global --replicas 2 busybox
     service create -d --name web busybox
     service create -d --name bad/name busybox
     service create -d --constraint foo busybox
@@ -129,6 +129,7 @@ DIFFERENT = {
     "service ps": "Docker's says both `See` and `Run`",
     "node inspect": "Docker's says both `See` and `Run`",
     "node foo": "a group takes flags too: its usage says so",
+    "service update -d --replicas 3 agent": "Docker's forgets here that jobs have replicas too",
     "service scale web": ADVICE,
     "service scale -d web=x": ADVICE,
     "service create --limit-memory x busybox": ADVICE,
@@ -153,7 +154,6 @@ DIFFERENT = {
     "swarm init --availability foo": ADVICE,
     "swarm update --task-history-limit x": ADVICE,
     "--version": "each its own",
-    "service create -d --mode global --replicas 2 busybox": "there are no jobs yet that could have replicas as well",
     "service update -d --args a'b web": ADVICE,
     "service logs --since foo web": ADVICE,
     "swarm join-token foo": ADVICE,

@@ -33,6 +33,10 @@ ALIKE = [
 ]  # fmt: skip
 
 
+OURS = {"--memory-swap", "--memory-swappiness", "--dry-run"}
+"""Flags that Docker's command has got only since the one that tests run, or not at all."""
+
+
 @pytest.mark.parametrize("command", ALIKE)
 async def test_every_flag_of_dockers_is_there_or_refused_by_name(docker: DockerCli, command):
     helped = (await docker(*command.split(), "--help")).lines
@@ -42,14 +46,13 @@ async def test_every_flag_of_dockers_is_there_or_refused_by_name(docker: DockerC
     later = {f"--{name}" for name in absent.FLAGS.get(command.removeprefix("swarm "), ())}
     assert theirs - known - later == set(), "neither there nor refused by name"
     assert known & later == set(), "there by now"
-    assert known - theirs == set(), "not one of Docker's"
+    assert known - theirs <= OURS, "not one of Docker's"
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["service", "create", "--tty", "busybox"], "--tty is not supported by pyswarm yet"),
-        (["service", "create", "-t", "busybox"], "--tty is not supported by pyswarm yet"),
+        (["service", "create", "--isolation=hyperv", "busybox"], "--isolation is not supported by pyswarm yet"),
         (["service", "create", "--network=a", "busybox"], "--network is not supported by pyswarm yet"),
         (["swarm", "init", "--external-ca", "a"], "--external-ca is not supported by pyswarm yet"),
         (["update", "--autolock=maybe"], 'invalid argument "maybe" for "--autolock" flag'),

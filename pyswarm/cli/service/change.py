@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from pyswarm.cli.json_types import Json
-from pyswarm.cli.options import mapping
 from pyswarm.cli.service.flags import apply_shared
+from pyswarm.cli.service.lists import by_key, change_lists, change_mapping
+from pyswarm.cli.service.mode import change_mode
 from pyswarm.cli.words import tagged
 
 T = TypeVar("T")
@@ -20,8 +21,8 @@ def change_spec(spec: Json, given: dict[str, Any]) -> None:
     if given["arguments"] is not None:
         container["Args"] = given["arguments"]
     _change(container, "Env", given["env_add"], given["env_rm"], env_key)
-    _change_labels(spec, given["label_add"], given["label_rm"])
-    _change_labels(container, given["container_label_add"], given["container_label_rm"])
+    change_mapping(spec, "Labels", given["label_add"], given["label_rm"])
+    change_mapping(container, "Labels", given["container_label_add"], given["container_label_rm"])
     if given["constraint_add"] or given["constraint_rm"]:
         placement = template.setdefault("Placement", {})
         _change(
@@ -32,13 +33,9 @@ def change_spec(spec: Json, given: dict[str, Any]) -> None:
     _change_ports(spec, [port for ports in given["publish_add"] for port in ports], given["publish_rm"])
     if given["force"]:
         template["ForceUpdate"] = template.get("ForceUpdate", 0) + 1
+    change_lists(template, given)
+    change_mode(spec["Mode"], given)
     apply_shared(spec, given)
-
-
-def by_key(items: Sequence[T], add: Sequence[T], remove: Sequence[str], key: Callable[[T], str]) -> list[T]:
-    """`items` with those of `add`, each in the place of the one of its key; without those whose key is in `remove`."""
-    kept = {key(item): item for item in items if key(item) not in remove}
-    return list({**kept, **{key(item): item for item in add}}.values())
 
 
 def env_key(variable: str) -> str:
@@ -48,12 +45,6 @@ def env_key(variable: str) -> str:
 def _change(section: Json, field: str, add: Sequence[T], remove: Sequence[str], key: Callable[[T], str]) -> None:
     if add or remove:
         section[field] = by_key(section.get(field) or [], add, remove, key)
-
-
-def _change_labels(section: Json, add: Sequence[str], remove: Sequence[str]) -> None:
-    if add or remove:
-        kept = {name: value for name, value in (section.get("Labels") or {}).items() if name not in remove}
-        section["Labels"] = {**kept, **mapping(add)}
 
 
 def _change_ports(spec: Json, add: Sequence[Json], remove: Sequence[Sequence[Json]]) -> None:

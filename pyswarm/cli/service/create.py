@@ -1,5 +1,6 @@
 """`service create`."""
 
+import itertools
 import random
 from collections.abc import Sequence
 from typing import Any
@@ -10,10 +11,14 @@ from pyswarm.cli.client import Client
 from pyswarm.cli.commands import command
 from pyswarm.cli.explain import print_explanation
 from pyswarm.cli.json_types import Json
-from pyswarm.cli.options import ENV, LABEL, MOUNT, PUBLISH, Choice, mapping
-from pyswarm.cli.service.change import by_key, env_key
+from pyswarm.cli.options import ENV, ENV_FILE, LABEL, MOUNT, PUBLISH, Choice, mapping
+from pyswarm.cli.registry_auth import auth_headers
+from pyswarm.cli.service.change import env_key
 from pyswarm.cli.service.dependencies import CONFIG, SECRET, change_references
 from pyswarm.cli.service.flags import apply_shared, shared_flags
+from pyswarm.cli.service.image import pin_image
+from pyswarm.cli.service.lists import by_key, create_lists, set_lists
+from pyswarm.cli.service.mode import MODES, new_mode
 from pyswarm.cli.service.progress import wait_until_converged
 from pyswarm.cli.words import tagged
 
@@ -25,8 +30,9 @@ _NOUNS = "badger crane falcon ferret finch gecko heron ibex koala lemur lynx mar
 @click.argument("image")
 @click.argument("arguments", metavar="[COMMAND] [ARG...]", nargs=-1, type=click.UNPROCESSED)
 @click.option("--name", default="", help="Service name.")
-@click.option("--mode", type=Choice(["replicated", "global"]), default="replicated", show_default=True)
+@click.option("--mode", type=Choice(MODES), default="replicated", show_default=True)
 @click.option("-e", "--env", multiple=True, type=ENV, help="Set environment variables, like KEY=VALUE.")
+@click.option("--env-file", multiple=True, type=ENV_FILE, help="Read environment variables from a file.")
 @click.option("-l", "--label", multiple=True, type=LABEL, help="Service labels, like key=value.")
 @click.option("--container-label", multiple=True, type=LABEL, help="Container labels, like key=value.")
 @click.option("-p", "--publish", multiple=True, type=PUBLISH, help="Publish a port: 8080:80, or target=80,mode=host.")
@@ -37,6 +43,7 @@ _NOUNS = "badger crane falcon ferret finch gecko heron ibex koala lemur lynx mar
     "--config", multiple=True, type=CONFIG, help="Give the tasks a config: NAME, or source=NAME,target=/FILE."
 )
 @click.option("--dry-run", is_flag=True, help="Show where the tasks would go, and change nothing.")
+@create_lists
 @shared_flags
 @click.pass_obj
 def create(client: Client, /, image: str, arguments: tuple[str, ...], **given: Any) -> None:
@@ -46,9 +53,12 @@ def create(client: Client, /, image: str, arguments: tuple[str, ...], **given: A
     if given["dry_run"]:
         print_explanation(client.post("/pyswarm/services/dry-run", spec), planned=True)
         return
-    created = client.post("/services/create", spec)
-    for warning in created.get("Warnings") or ():
-        click.echo(warning, err=True)
+    template = spec["TaskTemplate"]
+    headers = auth_headers(template["ContainerSpec"]["Image"]) if given["with_registry_auth"] else {}
+    warning = "" if given["no_resolve_image"] else pin_image(client, template, headers)
+    created = client.post("/services/create", spec, headers=headers)
+    for text in filter(None, (*(created.get("Warnings") or ()), warning)):
+        click.echo(text, err=True)
     click.echo(created["ID"])
     if not given["detach"]:
         wait_until_converged(client, created["ID"], quiet=given["quiet"])
@@ -59,7 +69,7 @@ def service_spec(name: str, image: str, arguments: Sequence[str], given: dict[st
     container: Json = {"Image": tagged(image)}
     for field, value in (
         ("Args", list(arguments)),
-        ("Env", by_key([], given["env"], (), env_key)),
+        ("Env", by_key([], [*itertools.chain(*given["env_file"]), *given["env"]], (), env_key)),
         ("Labels", mapping(given["container_label"])),
         ("Mounts", list(given["mount"])),
     ):
@@ -72,9 +82,10 @@ def service_spec(name: str, image: str, arguments: Sequence[str], given: dict[st
         "Name": name,
         "Labels": mapping(given["label"]),
         "TaskTemplate": template,
-        "Mode": {"Global": {}} if given["mode"] == "global" else {"Replicated": {}},
+        "Mode": new_mode(given),
     }
     if ports := [port for ports in given["publish"] for port in ports]:
         spec["EndpointSpec"] = {"Mode": "vip", "Ports": ports}
+    set_lists(template, given)
     apply_shared(spec, given)
     return spec

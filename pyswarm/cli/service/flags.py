@@ -7,7 +7,22 @@ import click
 
 from pyswarm.cli.completion import complete_services
 from pyswarm.cli.json_types import Json
-from pyswarm.cli.options import COMMAND, COUNT, CPUS, DURATION, RATIO, SIZE, Choice
+from pyswarm.cli.options import (
+    COMMAND,
+    COUNT,
+    CPUS,
+    DURATION,
+    LABEL,
+    NUMBER,
+    RATIO,
+    SIZE,
+    SWAP,
+    Choice,
+    Switch,
+    mapping,
+)
+from pyswarm.cli.service.capabilities import change_capabilities
+from pyswarm.cli.service.health import change_health, health_flags
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,13 +52,26 @@ def _replacement_flags(verb: str, done: str, actions: Sequence[str]) -> Sequence
 
 
 _SHARED: Sequence[_Flag] = (
-    (["--replicas"], {"type": COUNT, "help": "Number of tasks."}),
+    (["--replicas"], {"type": COUNT, "help": "Number of tasks; of a job, how many must complete."}),
+    (["--max-concurrent"], {"type": COUNT, "help": "Tasks of a job that run at once (as many as --replicas)."}),
+    (["--replicas-max-per-node"], {"type": COUNT, "help": "Most tasks per node (0: without limit)."}),
+    (["--cap-add"], {"multiple": True, "help": "Add Linux capabilities, like NET_ADMIN."}),
+    (["--cap-drop"], {"multiple": True, "help": "Drop Linux capabilities."}),
     (["--entrypoint"], {"type": COMMAND, "help": "Overwrite the default entry point of the image."}),
     (["--hostname"], {"help": "Container hostname."}),
     (["-u", "--user"], {"help": "User name or id, and group: NAME|UID[:GROUP|GID]."}),
     (["-w", "--workdir"], {"help": "Working directory inside the container."}),
+    (["--init"], {"cls": Switch, "help": "Use an init inside each container to forward signals and reap processes."}),
+    (["-t", "--tty"], {"cls": Switch, "help": "Allocate a pseudo-TTY."}),
+    (["--read-only"], {"cls": Switch, "help": "Mount the container's root filesystem as read only."}),
     (["--limit-cpu"], {"type": CPUS, "help": "Limit CPUs."}),
     (["--limit-memory"], {"type": SIZE, "help": "Limit memory."}),
+    (["--limit-pids"], {"type": COUNT, "help": "Limit the number of processes (0: without limit)."}),
+    (["--memory-swap"], {"type": SWAP, "help": "Swap beside the limited memory (-1: without limit)."}),
+    (["--memory-swappiness"], {"type": NUMBER, "help": "Tune memory swappiness, 0 to 100 (-1: the default)."}),
+    (["--oom-score-adj"], {"type": NUMBER, "help": "Tune the host's OOM preference, -1000 to 1000."}),
+    (["--log-driver"], {"help": "Logging driver."}),
+    (["--log-opt"], {"multiple": True, "type": LABEL, "help": "Logging driver options, like max-size=1m."}),
     (["--reserve-cpu"], {"type": CPUS, "help": "Reserve CPUs."}),
     (["--reserve-memory"], {"type": SIZE, "help": "Reserve memory."}),
     (["--restart-condition"], {"type": Choice(["none", "on-failure", "any"]), "help": "When to restart (any)."}),
@@ -54,7 +82,14 @@ _SHARED: Sequence[_Flag] = (
     (["--stop-signal"], {"help": "Signal to stop the container."}),
     *_replacement_flags("update", "updated", ["pause", "continue", "rollback"]),
     *_replacement_flags("rollback", "rolled back", ["pause", "continue"]),
-    (["--no-resolve-image"], {"is_flag": True, "help": "Accepted as Docker's; an image is never resolved by pyswarm."}),
+    (
+        ["--no-resolve-image"],
+        {"is_flag": True, "help": "Do not ask the registry for the image's digest and platforms."},
+    ),
+    (
+        ["--with-registry-auth"],
+        {"is_flag": True, "help": "Send this machine's credentials for the registry to the nodes."},
+    ),
 )
 
 _DEFAULT_RESTART = {"Condition": "any", "Delay": 5 * 10**9, "MaxAttempts": 0}
@@ -78,7 +113,7 @@ _DEFAULT_REPLACEMENT = {
 def shared_flags(command: F) -> F:
     for declaration, settings in reversed(_SHARED):
         command = click.option(*declaration, **settings)(command)
-    return detach_option(quiet_progress_option(command))
+    return detach_option(quiet_progress_option(health_flags(command)))
 
 
 def apply_shared(spec: Json, given: dict[str, Any]) -> None:
@@ -87,8 +122,9 @@ def apply_shared(spec: Json, given: dict[str, Any]) -> None:
     A section of which anything is given starts from Docker's defaults. Raises click.ClickException.
     """
     template = spec["TaskTemplate"]
+    container = template["ContainerSpec"]
     _put(
-        template["ContainerSpec"],
+        container,
         given,
         entrypoint="Command",
         hostname="Hostname",
@@ -96,13 +132,17 @@ def apply_shared(spec: Json, given: dict[str, Any]) -> None:
         workdir="Dir",
         stop_signal="StopSignal",
         stop_grace_period="StopGracePeriod",
+        init="Init",
+        tty="TTY",
+        read_only="ReadOnly",
+        oom_score_adj="OomScoreAdj",
     )
-    limits = {"limit_cpu": "NanoCPUs", "limit_memory": "MemoryBytes"}
-    reservations = {"reserve_cpu": "NanoCPUs", "reserve_memory": "MemoryBytes"}
-    if _any(given, limits) or _any(given, reservations):
-        resources = _section(template, "Resources", {})
-        _put(_section(resources, "Limits", {}), given, **limits)
-        _put(_section(resources, "Reservations", {}), given, **reservations)
+    change_capabilities(container, given["cap_add"], given["cap_drop"])
+    change_health(container, given)
+    _apply_resources(template, given)
+    _apply_log_driver(template, given)
+    if given["replicas_max_per_node"] is not None:
+        _section(template, "Placement", {})["MaxReplicas"] = given["replicas_max_per_node"]
     restart = {
         "restart_condition": "Condition",
         "restart_delay": "Delay",
@@ -115,10 +155,25 @@ def apply_shared(spec: Json, given: dict[str, Any]) -> None:
         fields = {f"{verb}_{flag}": field for flag, field in _REPLACEMENT.items()}
         if _any(given, fields):
             _put(_section(spec, section, _DEFAULT_REPLACEMENT), given, **fields)
-    if given["replicas"] is not None:
-        if "Replicated" not in spec["Mode"]:
-            raise click.ClickException("replicas can only be used with replicated mode")
-        spec["Mode"]["Replicated"] = {"Replicas": given["replicas"]}
+
+
+def _apply_resources(template: Json, given: dict[str, Any]) -> None:
+    limits = {"limit_cpu": "NanoCPUs", "limit_memory": "MemoryBytes", "limit_pids": "Pids"}
+    reservations = {"reserve_cpu": "NanoCPUs", "reserve_memory": "MemoryBytes"}
+    memory = {"memory_swap": "SwapBytes", "memory_swappiness": "MemorySwappiness"}
+    if _any(given, {**limits, **reservations, **memory}):
+        resources = _section(template, "Resources", {})
+        _put(_section(resources, "Limits", {}), given, **limits)
+        _put(_section(resources, "Reservations", {}), given, **reservations)
+        _put(resources, given, **memory)
+
+
+def _apply_log_driver(template: Json, given: dict[str, Any]) -> None:
+    if given["log_driver"]:
+        driver = {"Name": given["log_driver"], "Options": mapping(given["log_opt"])}
+        template["LogDriver"] = {field: value for field, value in driver.items() if value}
+    elif given["log_opt"]:
+        raise click.ClickException("--log-opt needs --log-driver: options are those of one driver")
 
 
 def _any(given: dict[str, Any], fields: dict[str, str]) -> bool:

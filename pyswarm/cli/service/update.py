@@ -1,6 +1,5 @@
 """`service update`: the current spec, changed by the flags, sent back with the version that was read."""
 
-from collections.abc import Callable
 from typing import Any
 
 import click
@@ -8,37 +7,31 @@ import click
 from pyswarm.cli.client import Client, path_to
 from pyswarm.cli.commands import command
 from pyswarm.cli.options import COMMAND, ENV, LABEL, MOUNT, PUBLISH
+from pyswarm.cli.registry_auth import auth_headers
 from pyswarm.cli.service.change import change_spec
 from pyswarm.cli.service.dependencies import CONFIG, SECRET, change_references
 from pyswarm.cli.service.flags import service_argument, shared_flags
+from pyswarm.cli.service.image import pin_image
+from pyswarm.cli.service.lists import add_and_remove, update_lists
 from pyswarm.cli.service.progress import wait_until_converged
 from pyswarm.cli.service.send import send_update
 
 _WITH_ROLLBACK = frozenset({"rollback", "detach", "quiet"})
 
 
-def _list_flags(name: str, what: str, remove_by: str, add: Any, remove: Any = None) -> Callable[[Any], Any]:
-    """`--NAME-add` and `--NAME-rm`."""
-
-    def decorate(function: Any) -> Any:
-        function = click.option(f"--{name}-rm", multiple=True, type=remove, help=f"Remove {what}{remove_by}.")(function)
-        return click.option(f"--{name}-add", multiple=True, type=add, help=f"Add or update {what}.")(function)
-
-    return decorate
-
-
 @command("update", "Update a service.")
 @service_argument
 @click.option("--image", help="Service image tag.")
 @click.option("--args", "arguments", type=COMMAND, help="Service command args.")
-@_list_flags("env", "an environment variable", "", ENV)
-@_list_flags("label", "a service label", " by its key", LABEL)
-@_list_flags("container-label", "a container label", " by its key", LABEL)
-@_list_flags("constraint", "a placement constraint", "", str)
-@_list_flags("publish", "a published port", " by its target port", PUBLISH, PUBLISH)
-@_list_flags("mount", "a mount", " by its target path", MOUNT)
-@_list_flags("secret", "a secret", " by its name", SECRET)
-@_list_flags("config", "a config", " by its name", CONFIG)
+@add_and_remove("env", "an environment variable", "", ENV)
+@add_and_remove("label", "a service label", " by its key", LABEL)
+@add_and_remove("container-label", "a container label", " by its key", LABEL)
+@add_and_remove("constraint", "a placement constraint", "", str)
+@add_and_remove("publish", "a published port", " by its target port", PUBLISH, PUBLISH)
+@add_and_remove("mount", "a mount", " by its target path", MOUNT)
+@add_and_remove("secret", "a secret", " by its name", SECRET)
+@add_and_remove("config", "a config", " by its name", CONFIG)
+@update_lists
 @click.option("--force", is_flag=True, help="Force update even if no changes require it.")
 @click.option("--rollback", is_flag=True, help="Rollback to previous specification.")
 @shared_flags
@@ -48,8 +41,14 @@ def update(client: Client, /, service: str, **given: Any) -> None:
         raise click.ClickException("other flags may not be combined with --rollback")
     current = client.get(path_to("/services", service), {"insertDefaults": False})
     change_spec(current["Spec"], given)
-    change_references(client, current["Spec"]["TaskTemplate"]["ContainerSpec"], given)
-    send_update(client, current, rollback=given["rollback"])
+    template = current["Spec"]["TaskTemplate"]
+    change_references(client, template["ContainerSpec"], given)
+    headers = auth_headers(template["ContainerSpec"]["Image"]) if given["with_registry_auth"] else {}
+    resolve = given["image"] is not None and not given["no_resolve_image"]
+    warning = pin_image(client, template, headers) if resolve else ""
+    send_update(client, current, rollback=given["rollback"], headers=headers)
+    if warning:
+        click.echo(warning, err=True)
     click.echo(service)
     if not given["detach"]:
         wait_until_converged(client, service, quiet=given["quiet"])

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from core.errors import InvalidArgument
 from pyswarm.cli.arguments import settle_switches
 
-SWITCHES = {"-d", "--detach", "-q"}
+SWITCHES = {"-d": "", "--detach": "", "-q": "", "--tty": "--no-tty"}
 VALUED = {"-n", "--name"}
 
 
@@ -17,6 +17,12 @@ def test_a_switch_may_say_true_or_false():
     assert settle("--detach=true", "web") == ["--detach", "web"]
     assert settle("--detach=false", "web") == ["web"]
     assert settle("-d=1", "-q=F", "web") == ["-d", "web"]
+
+
+def test_a_switch_that_can_be_put_out_is():
+    assert settle("--tty=false", "web") == ["--no-tty", "web"]
+    assert settle("--tty", "--tty=0") == ["--no-tty"]
+    assert settle("--tty=true") == ["--tty"]
 
 
 def test_the_last_one_wins():

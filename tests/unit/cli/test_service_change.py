@@ -89,7 +89,7 @@ def test_a_section_of_which_anything_is_given_starts_from_dockers_defaults():
 def test_force_counts_and_replicas_need_a_replicated_service():
     assert updated("--force")["TaskTemplate"]["ForceUpdate"] == 1
     assert updated("--replicas=0")["Mode"] == {"Replicated": {"Replicas": 0}}
-    with pytest.raises(click.ClickException, match="replicas can only be used with replicated mode"):
+    with pytest.raises(click.ClickException, match="replicas can only be used with replicated or replicated-job mode"):
         created("--mode=global", "--replicas=2", "busybox")
 
 

@@ -86,7 +86,10 @@ class Rebalancer:
         error = _obstacle(service, now)
         layout = Layout(tx, service, found.places)
         moved = under_way = 0
+        rolling = state_of(service) in ROLLING
         for old, new in found.moves:
+            if rolling and new.spec_version == service.spec_version:
+                continue  # it is the update's
             if error or not layout.is_better(new.slot, old.node_id) or _is_refused(new):
                 shunned.update([new.node_id] if _is_refused(new) else [])
                 want(tx, new, TaskState.SHUTDOWN)

@@ -107,7 +107,7 @@ class Rollout:
         if running is None:
             if len(live) > len(fresh):
                 self.doubled.add(slot)
-            if takes_none and all(task.status.state < TaskState.ASSIGNED for task in fresh):
+            if takes_none and not unheard and all(task.status.state < TaskState.ASSIGNED for task in fresh):
                 return
             if moved or slot in self.doubled or state_of(service) is UpdateState.ROLLBACK_STARTED:
                 # A rollback is over only when all runs again.

@@ -17,6 +17,7 @@ from core.model import (
     ServiceMode,
     Task,
     TaskState,
+    UpdateConfig,
     UpdateOrder,
 )
 from manager.control import services
@@ -54,6 +55,16 @@ def where(cluster: SmallCluster, service: Service) -> Counter[str]:
 
 def probes(cluster: SmallCluster, service: Service) -> list[Task]:
     return [task for task in cluster.live(service.id) if task.status.state is not TaskState.RUNNING]
+
+
+def test_an_update_that_starts_first_keeps_its_tasks_when_it_ends_a_rebalance() -> None:
+    cluster, service = crowded(2)
+    ask(cluster, service)
+    config = UpdateConfig(parallelism=0, order=START_FIRST)
+    cluster.update(service.id, replace(spec(2, image="other"), update=config))
+    assert state(cluster, service).error
+    news = [task for task in cluster.tasks(service.id) if task.spec.container.image == "other"]
+    assert [task.desired_state for task in news] == [TaskState.RUNNING] * 2
 
 
 @pytest.mark.parametrize("order", [STOP_FIRST, START_FIRST])

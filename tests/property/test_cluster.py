@@ -1,4 +1,4 @@
-"""Store, orchestrators, allocator and scheduler together keep their promises whatever happens; in peace all is well."""
+"""The managers' decisions together keep their promises whatever happens; in peace all is well."""
 
 import pytest
 from hypothesis import settings

@@ -25,6 +25,7 @@ from core.model import (
     TaskSpec,
     TaskState,
     TaskStatus,
+    UpdateOrder,
 )
 from manager.control import services
 from manager.controllers import new_controllers
@@ -149,6 +150,11 @@ class SmallCluster:
     def roll_back(self, service_id: str) -> Service:
         version = self.service(service_id).meta.version
         self.write(lambda tx: services.rollback_service(tx, service_id, version, self.now))
+        self.settle()
+        return self.service(service_id)
+
+    def rebalance(self, service_id: str, max_unavailable: int, order: UpdateOrder) -> Service:
+        self.write(lambda tx: services.rebalance_service(tx, service_id, max_unavailable, order, self.now))
         self.settle()
         return self.service(service_id)
 

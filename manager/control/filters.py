@@ -35,12 +35,12 @@ def filter_nodes(view: View, filters: Filters) -> list[Node]:
 
 
 def filter_services(view: View, filters: Filters) -> list[Service]:
-    _check_values(filters, "mode", [mode.name.lower() for mode in ServiceMode])
+    _check_values(filters, "mode", [_word(mode) for mode in ServiceMode])
     tests: Mapping[str, _Test[Service]] = {
         "id": lambda service, values: service.id.startswith(tuple(values)),
         "name": lambda service, values: service.spec.name.startswith(tuple(values)),
         "label": lambda service, values: has_labels(service.spec.labels, values),
-        "mode": lambda service, values: service.spec.mode.name.lower() in values,
+        "mode": lambda service, values: _word(service.spec.mode) in values,
         "runtime": lambda service, values: any(value in _RUNTIMES for value in values),
     }
     return _select(view.services(), filters, tests)
@@ -93,6 +93,11 @@ def _is_current(view: View, task: Task) -> bool:
     if service is None or task.job_iteration != iteration_of(service):
         return False
     return not is_dirty(view, task, service)
+
+
+def _word(mode: ServiceMode) -> str:
+    """`replicated-job` for REPLICATED_JOB."""
+    return mode.name.lower().replace("_", "-")
 
 
 def _hostname(node: Node) -> str:

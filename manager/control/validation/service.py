@@ -23,6 +23,8 @@ def validate_service_spec(spec: ServiceSpec) -> None:
         if number is not None and number > MAX_REPLICAS:
             raise InvalidArgument(f"{number} {what} are more than the {MAX_REPLICAS} that a service may have")
     check_count("the number of tasks at once", spec.max_concurrent)
+    if spec.max_concurrent == 0:
+        raise InvalidArgument("a job of which no task may run never ends: the number of tasks at once is 1 or more")
     if spec.mode.is_job and (spec.update is not None or spec.rollback is not None):
         raise InvalidArgument("update and rollback configuration is not supported for jobs: an update runs them again")
     placement = spec.task.placement

@@ -113,7 +113,7 @@ async def test_up_to_date_are_the_tasks_that_an_update_leaves_alone(world: Contr
         ("nodes", {"role": ["king"]}, "invalid filter 'role=king': it may be worker or manager"),
         ("nodes", {"membership": ["x"]}, "accepted or pending"),
         ("services", {"node": ["x"]}, "invalid filter 'node'"),
-        ("services", {"mode": ["x"]}, "replicated or global"),
+        ("services", {"mode": ["x"]}, "replicated or global or replicated-job or global-job"),
         ("tasks", {"desired-state": ["x"]}, "invalid filter 'desired-state=x'"),
         ("tasks", {"_up-to-date": ["x"]}, "invalid filter '_up-to-date=x'"),
     ],

@@ -37,7 +37,7 @@ def done(status: int = 200) -> web.Response:
 
 
 def as_json(value: Any) -> bytes:
-    """Bytes are JSON already."""
+    """Bytes are JSON already. Half a character, of which a request may speak, is shown as a question mark."""
     if isinstance(value, bytes):
         return value
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode(errors="replace")

@@ -23,7 +23,7 @@ from pyswarm.engineapi.ports import InitRequest
 from tests.api.test_unknown_keys import CLUSTER, INIT, JOIN, NODE, SERVICE
 from tests.support.api_server import serve
 from tests.support.fake_node import FakeNode
-from tests.unit.engineapi.specs import ANY_JSON, ANY_TEXT, damaged, every_damage
+from tests.unit.engineapi.specs import ANY_JSON, ANY_TEXT, HOSTILE, damaged, every_damage
 
 BASE = "http://docker/v1.44"
 SECRET = {"Name": "key", "Labels": {"a": "b"}, "Data": "c2VjcmV0"}
@@ -151,6 +151,23 @@ async def test_every_member_of_every_body_may_be_wrong(path: str) -> None:
                     break
     assert answers & {200, 201, 409}, "the body itself is accepted"
     assert 400 in answers
+
+
+LISTS = ("/services", "/nodes", "/tasks", "/secrets", "/configs", "/networks", "/events?until=1")
+FILTER_KEYS = """
+    id name names label node.label mode runtime role membership service node desired-state _up-to-date type scope event
+    secret config driver dangling container nosuch
+""".split()  # noqa: SIM905
+
+
+@pytest.mark.parametrize("path", LISTS)
+async def test_every_filter_may_be_wrong(path: str) -> None:
+    async with world() as made:
+        for key in FILTER_KEYS:
+            for hostile in HOSTILE:
+                for values in (hostile, [hostile], {"x": hostile}, {str(hostile): True}):
+                    filters = _quoted(json.dumps({key: values}))
+                    await made.ask("GET", f"{path}{'&' if '?' in path else '?'}filters={filters}")
 
 
 VALUES = ANY_TEXT | st.sampled_from(

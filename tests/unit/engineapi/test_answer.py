@@ -30,3 +30,7 @@ async def test_a_long_list_lets_others_have_their_turn():
 
 def test_text_is_answered_as_it_is():
     assert answer({"message": "\u00e9\n"}).body == '{"message":"é\\n"}'.encode()
+
+
+def test_half_a_character_is_no_crash():
+    assert answer({"message": "invalid \ud800"}).body == b'{"message":"invalid ?"}'

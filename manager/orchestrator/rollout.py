@@ -79,7 +79,7 @@ class Rollout:
         was_moving = slot in self.moving
         self._leave(slot)
         tasks = tx.tasks_of_slot(service.id, slot)
-        replaced = len(tasks) > 1 and any(self._replaces(tx, service, task) for task in tasks)
+        replaced = len(tasks) > 1 and self._has_been_updated(tx, service, tasks)
         if replaced or slot in self._slots:
             self._slots.add(slot)
             self._look_for_failure(slot, tasks, _monitor(config))
@@ -129,9 +129,11 @@ class Rollout:
         self._leave(slot)
         self.moving.add(slot)
 
-    def _replaces(self, tx: Transaction, service: Service, task: Task) -> bool:
-        """Whether a slot with this task, and others, was updated: by this update, or by one that this goes on with."""
-        return task.spec_version == self.version or (not is_live(task) and is_dirty(tx, task, service))
+    def _has_been_updated(self, tx: Transaction, service: Service, tasks: Sequence[Task]) -> bool:
+        """Whether a slot with these tasks was updated: by this update, or by one before that this goes on with."""
+        if any(task.spec_version == self.version for task in tasks):
+            return True
+        return any(not is_live(task) and is_dirty(tx, task, service) for task in tasks)
 
     def _look_for_failure(self, slot: Slot, tasks: Sequence[Task], monitor: int) -> None:
         """A task that this update made has failed if it ended before it ran, or within `monitor` after that (ns).

@@ -55,7 +55,8 @@ def update(tx: Transaction, item_id: str, version: int, spec: DependencySpec) ->
         raise NotFound(f"{noun_of(kind_of(spec))} {item_id} not found")
     if item.meta.version != version:
         raise OutOfSequence
-    if spec.name != item.spec.name or spec.templating != item.spec.templating or spec.data not in (b"", item.spec.data):
+    same_template = spec.templating in ("", item.spec.templating)
+    if spec.name != item.spec.name or spec.data not in (b"", item.spec.data) or not same_template:
         raise InvalidArgument("only updates to Labels are allowed")
     if spec.labels != item.spec.labels:
         tx.update(with_labels(item, spec.labels))

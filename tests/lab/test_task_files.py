@@ -5,6 +5,7 @@ import os
 import stat
 import subprocess
 from collections.abc import Awaitable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from core.model import (
 )
 from tests.support.tasks import make_task
 from worker.dependencies import Dependencies
-from worker.executor import TaskError
+from worker.executor import TaskError, TemporaryError
 from worker.executor.docker import tmpfs
 from worker.executor.docker.files import TaskFiles, clear
 from worker.payload import expand_payload
@@ -66,9 +67,13 @@ def task_with(container: ContainerSpec = CONTAINER) -> Task:
 
 def provide(files: TaskFiles, task: Task) -> Awaitable[None]:
     async def expand(item, held) -> bytes:
-        return expand_payload(item, task, "web.1.x", NodeDescription(hostname="host-1"), held)
+        return expand_payload(item, task, NodeDescription(hostname="host-1"), held)
 
     return files.provide(task, expand)
+
+
+async def never(item, held) -> bytes:
+    raise AssertionError("there is no template")
 
 
 def mounted(place: Path, column: str) -> str:
@@ -139,6 +144,19 @@ async def test_after_the_end_nothing_is_left(files: TaskFiles, folder: Path) -> 
     assert names_in(folder) == []
     await files.remove(task.id)
     await files.remove("../..")
+
+
+async def test_files_go_when_what_needs_them_fails_for_good_and_stay_when_it_may_be_tried_again(
+    files: TaskFiles, folder: Path
+) -> None:
+    for error, left in ((TemporaryError("busy"), 1), (TaskError("no image"), 0)):
+        task = task_with(ContainerSpec(configs=(ConfigReference("c1", "two"),)))
+        with suppress(type(error)):
+            async with files.given(task, never):
+                assert task.id in names_in(folder)
+                raise error
+        assert len(names_in(folder)) == left
+        clear(folder)
 
 
 async def test_the_leftovers_of_other_tasks_are_swept_first(files: TaskFiles, folder: Path, dependencies) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 from asyncio import FIRST_COMPLETED
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 from core.gotemplate import TemplateError
@@ -64,19 +65,19 @@ class DockerController:
     async def prepare(self) -> None:
         if await self._find() is not None:
             return
-        await self._shared.files.provide(self._task, self._payload)
-        try:
-            await self._change_to(self._create)
-        except _NoImage:
-            spec = self._task.spec.container
-            await self._shared.images.pull(spec.image, spec.registry_auth)
-            await self._change_to(self._create)
+        async with self._shared.files.given(self._task, self._payload):
+            try:
+                await self._change_to(self._create)
+            except _NoImage:
+                spec = self._task.spec.container
+                await self._shared.images.pull(spec.image, spec.registry_auth)
+                await self._change_to(self._create)
 
     async def start(self) -> None:
         container = await self._find()
-        if container is not None and not container.started:
-            await self._shared.files.provide(self._task, self._payload)
-        await self._change_to(self._start)
+        started = container is not None and container.started
+        async with nullcontext() if started else self._shared.files.given(self._task, self._payload):
+            await self._change_to(self._start)
         container = await self._running()
         await asyncio.wait((container.healthy, container.unhealthy, container.ended), return_when=FIRST_COMPLETED)
         await self._look_at(container)
@@ -89,14 +90,12 @@ class DockerController:
     async def shutdown(self) -> None:
         await self._change_done()
         container = await self._find()
-        if container is None or not container.started:
-            return
-        if not container.ended.done():
-            await self._stop(container)
-        if container.ended.done():
-            await self._shared.files.remove(self._task.id)
-            if (code := container.ended.result()) is not None:
+        if container is not None and container.started:
+            if not container.ended.done():
+                await self._stop(container)
+            if container.ended.done() and (code := container.ended.result()) is not None:
                 self._note_exit(container, code)
+        await self._shared.files.remove(self._task.id)
 
     async def remove(self) -> None:
         await self._change_done()

@@ -6,8 +6,9 @@ for the container's own file system, where the engine resolves it.
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -68,6 +69,16 @@ class TaskFiles:
             raise TaskError(
                 f"the task's secrets and configs cannot be mounted: {error}; the daemon must run as root"
             ) from error
+
+    @asynccontextmanager
+    async def given(self, task: Task, expand: Expand) -> AsyncIterator[None]:
+        """With the files there; they go if what needs them fails for good. Raises what `provide` does."""
+        await self.provide(task, expand)
+        try:
+            yield
+        except TaskError:
+            await self.remove(task.id)
+            raise
 
     def binds(self, task: Task) -> list[dict[str, Any]]:
         """The mounts of the task's container, as the engine is told of them."""

@@ -90,16 +90,22 @@ class Nodes:
             if claim is not None:
                 self._give_back(info, task.id)
             return
-        counts = task.desired_state < TaskState.SHUTDOWN
         if claim is None:
-            info.hold(task.id, Claim(task.service_id, self._cache.of(task), task.generic, counts))
-            if counts:
-                self._weigh(info, task.service_id, 1)
-        elif claim.counts is not counts:
+            self.place(task, info, self._cache.of(task))
+            return
+        counts = task.desired_state < TaskState.SHUTDOWN
+        if claim.counts is not counts:
             info.claims[task.id] = claim._replace(counts=counts)
             self._weigh(info, task.service_id, 1 if counts else -1)
             if claim.requirements.max_replicas:
                 self._relieve(info)
+
+    def place(self, task: Task, info: NodeInfo, requirements: Requirements) -> None:
+        """The task is on that node, which carries nothing of it yet."""
+        counts = task.desired_state < TaskState.SHUTDOWN
+        info.hold(task.id, Claim(task.service_id, requirements, task.generic, counts))
+        if counts:
+            self._weigh(info, task.service_id, 1)
 
     def forget(self, task: Task) -> None:
         """The task is no more."""

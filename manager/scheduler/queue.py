@@ -19,6 +19,22 @@ PATIENCE = 10 * SECOND
 
 
 class Group:
+    __slots__ = (
+        "_outdated",
+        "_reason",
+        "_told",
+        "_told_at",
+        "_untold",
+        "key",
+        "node_id",
+        "preferences",
+        "requirements",
+        "rests",
+        "service_id",
+        "spec_version",
+        "waits_on",
+    )
+
     def __init__(self, key: GroupKey, requirements: Requirements, preferences: Sequence[str]) -> None:
         self.key = key
         self.service_id, self.spec_version, self.node_id = key

@@ -46,6 +46,9 @@ class Requirements:
     """Given only where it matters."""
 
 
+ANYTHING = Requirements()
+
+
 def normal_platform(platform: Platform) -> Platform:
     """Lower case, and one name for each architecture."""
     architecture = platform.architecture.lower()
@@ -60,6 +63,8 @@ def units(resource: GenericResource) -> int:
 def requirements_of(task: Task) -> Requirements:
     """Raises InvalidArgument for a constraint that is none; specs are checked before they are stored."""
     spec = task.spec
+    if not (spec.resources or spec.placement or spec.container.mounts or spec.log_driver or task.ports):
+        return ANYTHING
     reserved = (spec.resources.reservations if spec.resources else None) or _NOTHING
     placement = spec.placement or _ANYWHERE
     return Requirements(

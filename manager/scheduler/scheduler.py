@@ -157,7 +157,7 @@ class Scheduler:
             info = next(places, None)
             if info is None:
                 return placed + self._tell(group, pool.explain(), tx, now, limit - placed)
-            self._nodes.observe(_assign(tx, task, info, group, now))
+            self._nodes.place(_assign(tx, task, info, group, now), info, group.requirements)
             group.discard(task.id)
             placed += 1
         if not group:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from core.model import StoreObject
 
@@ -12,8 +13,7 @@ class EventKind(IntEnum):
     DELETE = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One object's change. `old` is what it was before; for DELETE `object` is the last that was known of it."""
 
     kind: EventKind

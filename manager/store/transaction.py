@@ -6,8 +6,7 @@ carries it is applied.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from core.errors import AlreadyExists, FailedPrecondition, NotFound, OutOfSequence
 from core.model import Meta, StoreObject, Task, TaskState
@@ -22,8 +21,7 @@ PENDING = 0
 """The version of an object that was changed but not committed: no stored object has it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What one object comes to in the end."""
 
     kind: EventKind

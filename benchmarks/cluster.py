@@ -3,22 +3,17 @@
 `python -m benchmarks.cluster [--peer docker|none] [--only NAME]...` as root; prints JSON.
 """
 
-import argparse
-import json
 import threading
 import time
-from collections.abc import Callable, Sequence
-from ipaddress import IPv4Network
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import publish, say, summary
-from benchmarks.target import DockerSwarm, Pyswarm, Target
-from core.errors import PyswarmError
+from benchmarks.report import summary
+from benchmarks.sides import Measure, compare
+from benchmarks.target import Target
 from pyswarm.cli.client import Client
-from pyswarm.dev import Host, Lab, LabConfig
-
-CONFIG = LabConfig(name="psbench", root=Path("/var/lib/pyswarm-bench"), subnet=IPv4Network("10.213.79.0/24"))
+from pyswarm.dev import Host
 
 
 def one_replica(target: Target) -> dict[str, Any]:
@@ -190,7 +185,7 @@ def _together(threads: Sequence[threading.Thread]) -> float:
     return time.monotonic() - begin
 
 
-MEASURES: dict[str, Callable[[Target], dict[str, Any]]] = {
+MEASURES: dict[str, Measure] = {
     "footprint": footprint,
     "one_replica": one_replica,
     "fifty_replicas": fifty_replicas,
@@ -201,32 +196,5 @@ MEASURES: dict[str, Callable[[Target], dict[str, Any]]] = {
 }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--peer", choices=["docker", "none"], default="docker")
-    parser.add_argument("--only", action="append", choices=list(MEASURES))
-    options = parser.parse_args()
-    kinds: list[type[Target]] = [Pyswarm] + ([DockerSwarm] if options.peer == "docker" else [])
-    results: dict[str, dict[str, Any]] = {}
-    for kind in kinds:
-        lab = Lab(CONFIG)
-        lab.down()
-        try:
-            lab.up(managers=3, workers=2, report=say)
-            target = kind(lab)
-            for name in options.only or MEASURES:
-                say(f"{target.name}: {name}")
-                begin = time.monotonic()
-                try:
-                    found = MEASURES[name](target)
-                except (PyswarmError, TimeoutError) as error:
-                    found = {"failed": str(error)}
-                results.setdefault(name, {})[target.name] = found
-                say(f"  {json.dumps(found)}  ({time.monotonic() - begin:.0f} s)")
-        finally:
-            lab.down()
-    publish("cluster", results)
-
-
 if __name__ == "__main__":
-    main()
+    compare("cluster", __doc__, MEASURES)

@@ -59,7 +59,8 @@ def _replaced(store: Store, made: Task, changes: dict[str, Event]) -> list[Task]
         before = changes[task.id].old if task.id in changes else task
         if not isinstance(before, Task):
             continue
-        lived = before.desired_state <= TaskState.RUNNING and task.status.state <= TaskState.RUNNING
+        was_there = max(before.desired_state, before.status.state) <= TaskState.RUNNING
+        lived = was_there and task.status.state <= TaskState.SHUTDOWN
         if lived and (not task.node_id or is_good(store.node(task.node_id))):
             found.append(before)
     newer = any(task.spec_version < made.spec_version and _differs(task, made) for task in found)

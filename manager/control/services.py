@@ -19,7 +19,7 @@ from core.model import (
 )
 from manager.control.lookup import find_service
 from manager.control.references import check_references
-from manager.orchestrator.update_status import ROLLING, state_of
+from manager.orchestrator.update_status import HALTED, ROLLING, state_of
 from manager.store import Transaction, View
 
 
@@ -56,7 +56,7 @@ def update_service(tx: Transaction, service_id: str, version: int, spec: Service
         tx.update(_run_again(with_spec(service, _told_its_labels(spec), None), now))
     elif spec != service.spec:
         tx.update(with_spec(service, _told_its_labels(spec), None))
-    elif service.update_status is not None:
+    elif state_of(service) in HALTED:
         tx.update(replace(service, spec_version=service.spec_version + 1, update_status=None))
 
 

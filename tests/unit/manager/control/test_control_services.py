@@ -235,3 +235,11 @@ async def test_a_failed_node_counts_no_task_as_running(world: ControlWorld):
     await world.add_task("t2", service, "n1", TaskState.FAILED)
     ((_, counts),) = await world.control.list_services({"name": ["web"]})
     assert counts == TaskCounts(0, 2)
+
+
+@pytest.mark.parametrize("state", [UpdateState.UPDATING, UpdateState.COMPLETED, UpdateState.ROLLBACK_STARTED])
+async def test_UPD_09_the_same_spec_again_does_not_restart_an_update(world: ControlWorld, state: UpdateState):
+    service = await world.create()
+    await world.write(lambda tx: tx.update(replace(service, update_status=UpdateStatus(state, started_at=7))))
+    before = await world.control.get_service(service.id)
+    assert await world.change(service) == before

@@ -16,6 +16,8 @@ P = TypeVar("P", bound=asyncio.Protocol)
 _CONNECT_SECONDS = 3.0
 _NO_LIMIT = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS)
 """Logs and events are followed for as long as somebody reads."""
+_NOT_ADDED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+"""Headers that the library would add: whoever asked has said none, and gets what it can read."""
 
 
 class EngineGone(Unavailable):
@@ -41,7 +43,12 @@ class LocalEngine:
         async with aiohttp.ClientSession(connector=connector, timeout=_NO_LIMIT, auto_decompress=False) as client:
             try:
                 answer = await client.request(
-                    method, URL(self._base + path, encoded=True), headers=headers, data=body, allow_redirects=False
+                    method,
+                    URL(self._base + path, encoded=True),
+                    headers=headers,
+                    data=body,
+                    allow_redirects=False,
+                    skip_auto_headers=_NOT_ADDED,
                 )
             except (aiohttp.ClientError, OSError, TimeoutError):
                 raise EngineGone(self.url) from None

@@ -31,6 +31,15 @@ async def test_a_body_and_a_query_arrive_as_they_were_sent(session, engine):
     assert engine.asked == ['POST /containers/create?name=a%20b&x=/ {"Image": "busybox"}']
 
 
+async def test_no_header_is_added(session, engine, socket_path):
+    """What the client did not say that it reads, such as gzip, it is not sent."""
+    reader, writer = await asyncio.open_unix_connection(str(socket_path))
+    writer.write(b"GET /v1.44/containers/json HTTP/1.1\r\nHost: docker\r\nX-Mine: 1\r\n\r\n")
+    await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
+    writer.close()
+    assert engine.headers == {"Host", "X-Mine"}
+
+
 async def test_the_engines_errors_are_the_callers(session, engine, docker):
     refused = await docker.run("inspect", "--type", "container", "nosuch")
     assert refused.stderr.strip() == "Error response from daemon: No such thing: /containers/nosuch/json"

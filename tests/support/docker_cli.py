@@ -21,9 +21,9 @@ class Result:
 
 class DockerCli:
     def __init__(self, socket: Path, config: Path) -> None:
-        self._command = shutil.which("docker")
-        assert self._command, "the docker command is needed for these tests"
-        self._environment = {
+        self.command = shutil.which("docker")
+        assert self.command, "the docker command is needed for these tests"
+        self.environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(config),
             "DOCKER_CONFIG": str(config),
@@ -32,12 +32,12 @@ class DockerCli:
 
     async def run(self, *arguments: str, stdin: str = "") -> Result:
         process = await asyncio.create_subprocess_exec(
-            self._command,
+            self.command,
             *arguments,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env=self._environment,
+            env=self.environment,
         )
         stdout, stderr = await process.communicate(stdin.encode())
         assert process.returncode is not None

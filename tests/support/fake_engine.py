@@ -19,6 +19,8 @@ class FakeEngine:
         self.events: list[dict[str, Any]] = []
         self.asked: list[str] = []
         """`METHOD path?query body` of every request."""
+        self.headers: set[str] = set()
+        """Of the last request."""
         self.open = 0
         """Requests that are being answered."""
         self.leaving = asyncio.Event()
@@ -47,6 +49,7 @@ class FakeEngine:
     async def _answer(self, request: web.Request) -> web.Response:
         body = await request.text()
         self.asked.append(" ".join(filter(None, (request.method, request.path_qs, body))))
+        self.headers = set(request.headers)
         missing = {"message": f"No such thing: {request.path}"}
         # A registry that cannot be reached is Docker's fault of its own.
         absent = 500 if request.path.startswith("/distribution/") else 404

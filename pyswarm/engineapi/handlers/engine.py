@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 import aiohttp
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from core.logs import logger
 from pyswarm.engineapi.hijack import hand_over, wants_upgrade
@@ -22,9 +22,7 @@ from pyswarm.engineapi.request import ENGINE
 NOUNS = ("containers", "exec", "images", "distribution", "volumes", "plugins", "build", "commit", "auth", "system/df")
 
 _VERSION = re.compile(r"^/v\d{1,3}\.\d{1,3}(?=/)")
-_OF_ONE_CONNECTION = frozenset(
-    {hdrs.CONNECTION, hdrs.KEEP_ALIVE, hdrs.TRANSFER_ENCODING, hdrs.UPGRADE, hdrs.HOST, hdrs.DATE, hdrs.SERVER}
-)
+_OF_ONE_CONNECTION = frozenset({"connection", "keep-alive", "transfer-encoding", "upgrade", "host", "date", "server"})
 
 log = logger("pyswarm.engineapi")
 
@@ -50,7 +48,7 @@ async def pass_on(request: web.Request) -> web.StreamResponse:
 
 
 def _passed(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in headers.items() if name not in _OF_ONE_CONNECTION}
+    return {name: value for name, value in headers.items() if name.lower() not in _OF_ONE_CONNECTION}
 
 
 def _routes() -> Iterator[web.RouteDef]:

@@ -77,24 +77,16 @@ class NodeInfo:
         self.plugins: dict[str, set[str]] = {}
         for plugin in description.plugins:
             self.plugins.setdefault(plugin.type, set()).add(plugin.name)
-        claims = self.claims.values()
-        self.nano_cpus = description.resources.nano_cpus - sum(claim.requirements.nano_cpus for claim in claims)
-        self.memory_bytes = description.resources.memory_bytes - sum(
-            claim.requirements.memory_bytes for claim in claims
-        )
+        self.nano_cpus, self.memory_bytes = description.resources.nano_cpus, description.resources.memory_bytes
         self.generic = dict(_numbers(description.resources.generic))
-        for claim in claims:
-            self._take(claim.generic)
+        for claim in self.claims.values():
+            self._take(claim)
 
     def hold(self, task_id: str, claim: Claim) -> None:
         """Takes what `claim` says; the task must hold nothing yet."""
-        wanted = claim.requirements
         self.claims[task_id] = claim
-        self.nano_cpus -= wanted.nano_cpus
-        self.memory_bytes -= wanted.memory_bytes
-        if claim.generic:
-            self._take(claim.generic)
-        for port in wanted.host_ports:
+        self._take(claim)
+        for port in claim.requirements.host_ports:
             self.host_ports.setdefault(port, task_id)
 
     def give_back(self, task_id: str) -> Claim:
@@ -103,9 +95,8 @@ class NodeInfo:
         held = claim.requirements
         self.nano_cpus += held.nano_cpus
         self.memory_bytes += held.memory_bytes
-        if claim.generic:
-            for kind, number in _numbers(claim.generic).items():
-                self.generic[kind] += number
+        for kind, number in _numbers(claim.generic):
+            self.generic[kind] += number
         for port in held.host_ports:
             if self.host_ports.get(port) == task_id:
                 del self.host_ports[port]
@@ -127,13 +118,17 @@ class NodeInfo:
                 given.append(GenericResource(kind, value=number - len(free)))
         return tuple(given)
 
-    def _take(self, resources: Iterable[GenericResource]) -> None:
-        for kind, number in _numbers(resources).items():
+    def _take(self, claim: Claim) -> None:
+        self.nano_cpus -= claim.requirements.nano_cpus
+        self.memory_bytes -= claim.requirements.memory_bytes
+        for kind, number in _numbers(claim.generic):
             self.generic[kind] = self.generic.get(kind, 0) - number
 
 
-def _numbers(resources: Iterable[GenericResource]) -> Counter[str]:
+def _numbers(resources: Iterable[GenericResource]) -> Iterable[tuple[str, int]]:
+    if not resources:
+        return ()
     numbers: Counter[str] = Counter()
     for resource in resources:
         numbers[resource.kind] += units(resource)
-    return numbers
+    return numbers.items()

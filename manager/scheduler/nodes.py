@@ -20,6 +20,8 @@ class Nodes:
         self._is_suspect = is_suspect
         self._nodes: dict[str, NodeInfo] = {}
         self._pools: dict[Requirements, Pool] = {}
+        """The one that was used last is the last."""
+        self._latest: Pool | None = None
         self._copies: dict[str, dict[NodeInfo, int]] = {}
         self._changed: set[str] = set()
         self.suspects: set[NodeInfo] = set()
@@ -35,13 +37,16 @@ class Nodes:
         return self._copies.get(service_id, _NOWHERE)
 
     def pool(self, requirements: Requirements) -> Pool:
+        latest = self._latest
+        if latest is not None and latest.requirements is requirements:
+            return latest
         pool = self._pools.pop(requirements, None)
         if pool is None:
             if len(self._pools) >= MAX_POOLS:
                 del self._pools[next(iter(self._pools))]
             pool = Pool(requirements, self._nodes.values())
             pool.changed = False
-        self._pools[requirements] = pool
+        self._pools[requirements] = self._latest = pool
         return pool
 
     def drain_changes(self) -> "Changes":

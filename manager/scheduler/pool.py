@@ -13,7 +13,7 @@ from manager.scheduler.requirements import Requirements
 
 class Pool:
     def __init__(self, requirements: Requirements, nodes: Iterable[NodeInfo]) -> None:
-        self._requirements = requirements
+        self.requirements = requirements
         self._filters = filters_for(requirements)
         self._load_filters = tuple(item for item in self._filters if item.follows_load)
         self._loads: dict[NodeInfo, int] = {}
@@ -33,7 +33,7 @@ class Pool:
     def update(self, node: NodeInfo) -> None:
         """The node is new, or has changed: looks at it afresh."""
         self.remove(node)
-        objection = objection_of(node, self._requirements, self._filters)
+        objection = objection_of(node, self.requirements, self._filters)
         if objection is None:
             self._admit(node)
         else:
@@ -60,13 +60,13 @@ class Pool:
         objection = self._refused.get(node)
         if objection is None or not objection.follows_load:
             return
-        if objection_of(node, self._requirements, self._filters) is not objection:
+        if objection_of(node, self.requirements, self._filters) is not objection:
             self.update(node)
 
     def admits(self, node: NodeInfo) -> bool:
         if node not in self._loads:
             return False
-        objection = objection_of(node, self._requirements, self._load_filters)
+        objection = objection_of(node, self.requirements, self._load_filters)
         if objection is not None:
             self._withdraw(node, objection)
         return objection is None
@@ -84,7 +84,7 @@ class Pool:
             for node in self._buckets[load]:
                 if copies.get(node, 0) != level or node in skip:
                     continue
-                objection = objection_of(node, self._requirements, self._load_filters)
+                objection = objection_of(node, self.requirements, self._load_filters)
                 if objection is not None:
                     full.append((node, objection))
                     continue

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 
 from core.model import (
     GenericResource,
@@ -49,6 +50,7 @@ class Requirements:
 ANYTHING = Requirements()
 
 
+@lru_cache(maxsize=256)
 def normal_platform(platform: Platform) -> Platform:
     """Lower case, and one name for each architecture."""
     architecture = platform.architecture.lower()

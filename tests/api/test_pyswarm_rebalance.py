@@ -26,6 +26,9 @@ def pyswarm(socket_path) -> PyswarmCli:
 async def test_it_waits_until_the_tasks_are_spread(pyswarm, docker, cluster):
     done = await pyswarm("service", "rebalance", "web")
     assert done.lines == ["web", "overall progress: 2 tasks moved", "verify: Service web is spread"]
+    assert "Rebalance: State: completed Moved: 2 tasks" in " ".join(
+        (await pyswarm("service", "inspect", "--pretty", "web")).lines
+    )
     places = (await docker("service", "ps", "--filter", "desired-state=running", "--format", "{{.Node}}", "web")).lines
     assert sorted(places) == ["vm", "vm", "vm2", "vm2"]
 

@@ -18,6 +18,7 @@ def pretty_service(service: Json, now: float) -> Iterator[str]:
         yield from (f" {key}={value}" for key, value in sorted(spec["Labels"].items()))
     yield from _mode(spec["Mode"])
     yield from _update_status(service.get("UpdateStatus"), now)
+    yield from _rebalance(service.get("Rebalance"), now)
     yield "Placement:"
     if constraints := (spec["TaskTemplate"].get("Placement") or {}).get("Constraints"):
         yield f" Constraints:\t[{' '.join(constraints)}]"
@@ -58,6 +59,19 @@ def _update_status(update: Json, now: float) -> Iterator[str]:
         if update.get(field):
             yield f" {heading}:\t{duration_in_words(now - seconds_of(update[field]))} ago"
     yield f" Message:\t{update.get('Message', '')}"
+
+
+def _rebalance(rebalance: Json, now: float) -> Iterator[str]:
+    """pyswarm's own."""
+    if not rebalance:
+        return
+    error = rebalance.get("Error", "")
+    yield "Rebalance:"
+    yield f" State:\t\t{'given up' if error else 'completed' if 'CompletedAt' in rebalance else 'in progress'}"
+    yield f" Moved:\t\t{rebalance['Moved']} tasks"
+    yield f" Started:\t{duration_in_words(now - seconds_of(rebalance['StartedAt']))} ago"
+    if error:
+        yield f" Message:\t{error}"
 
 
 def _update_config(heading: str, order: str, config: Json) -> Iterator[str]:

@@ -83,15 +83,27 @@ class PrivateEngine:
         return found
 
     def request(self, method: str, path: str, body: bytes = b"", kind: str = "json") -> Any:
+        data = self.ask(method, path, body, kind)
+        return json.loads(data) if data else None
+
+    def ask(
+        self, method: str, path: str, body: bytes = b"", kind: str = "json", headers: dict[str, str] | None = None
+    ) -> bytes:
+        """The bytes of the answer, which may be a stream."""
         connection = _UnixConnection(self.socket)
+        headers = {"Content-Type": f"application/{kind}", **(headers or {})}
         try:
-            connection.request(method, path.replace(" ", ""), body, {"Content-Type": f"application/{kind}"})
+            connection.request(method, path.replace(" ", ""), body, headers)
             answer = connection.getresponse()
             data = answer.read()
         finally:
             connection.close()
         assert answer.status < 400, data
-        return json.loads(data) if data else None
+        return data
+
+    def run(self, *command: str) -> "subprocess.Popen[bytes]":
+        """A program beside the engine: in its network."""
+        return subprocess.Popen(["nsenter", "--net", "--target", str(self._process.pid), *command])
 
     def close(self) -> None:
         for child in psutil.Process(self._process.pid).children():

@@ -136,7 +136,9 @@ class Manager:
 
     def watch_unlock_key(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Calls back when it may be another; returns what ends that."""
+        return self._watch_cluster(callback)
 
+    def _watch_cluster(self, callback: Callable[[], None]) -> Callable[[], None]:
         def take(commit: Commit) -> None:
             if commit.restored or any(isinstance(event.object, Cluster) for event in commit.events):
                 callback()
@@ -192,7 +194,8 @@ class Manager:
     async def _serve(self) -> None:
         config = self._config
         clock = WallClock()
-        interceptor = AccessInterceptor(self._authorize, clock)
+        interceptor = AccessInterceptor(self._authorize, clock, self._only_root)
+        self._watch_cluster(interceptor.root_changed)
         server = grpc.aio.server(interceptors=[interceptor], options=list(SERVER_OPTIONS))
         add_RaftServicer_to_server(self._raft.servicer, server)
         add_NodeCAServicer_to_server(NodeCAService(self.authority), server)
@@ -276,6 +279,11 @@ class Manager:
 
     def _leader_addr(self) -> str:
         return self._raft.leadership.leader_addr
+
+    def _only_root(self) -> bytes:
+        """Empty while it is not known, or more than one signs what is good."""
+        cluster = self.store.cluster
+        return cluster.root_ca.cert if cluster is not None and cluster.root_ca.rotation is None else b""
 
     def _authorize(self, identity: NodeIdentity, access: Access.ValueType) -> None:
         authorize(self.store, identity, access)

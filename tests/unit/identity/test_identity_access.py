@@ -1,5 +1,6 @@
 """The interceptor, on a real server: all four kinds of call, their answers and their errors."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
@@ -7,10 +8,12 @@ from typing import Any
 import grpc
 import pytest
 
-from core.clock import ManualClock
+from core.clock import SECOND, ManualClock
 from core.errors import NotFound, NotLeader, PermissionDenied, PyswarmError, Unauthenticated
 from core.model import Role
+from core.rpc import error_of
 from identity.access import AccessInterceptor, peer_identity, required_access
+from identity.credentials import Credentials
 from identity.model import NodeIdentity
 from proto import access_pb2
 from tests.support.certificates import EverythingServed, Issuer, Method, all_methods, call, serving
@@ -93,6 +96,86 @@ async def test_a_certificate_that_expires_on_an_open_connection_is_refused(metho
         with pytest.raises(Unauthenticated, match="expired"):
             await call(channel, method)
     assert everything.reached == [method.path]
+
+
+class Lasting(grpc.GenericRpcHandler):
+    """Says one word, and nothing more for ever."""
+
+    def service(self, details: grpc.HandlerCallDetails) -> Any:
+        async def generated(request: Any, context: Any) -> AsyncIterator[bytes]:
+            yield b"word"
+            await asyncio.Event().wait()
+
+        async def written(request: Any, context: Any) -> None:
+            await context.write(b"word")
+            await asyncio.Event().wait()
+
+        if details.method.endswith("/Logs"):
+            return grpc.unary_stream_rpc_method_handler(generated)
+        return grpc.stream_stream_rpc_method_handler(written)
+
+
+async def _open(channel: grpc.aio.Channel, path: str) -> Any:
+    """A call that has been answered with its word."""
+    stream: Any
+    if path.endswith("/Logs"):
+        stream = channel.unary_stream(path)(b"")
+    else:
+        stream = channel.stream_stream(path)()
+        await stream.write(b"")
+    assert await stream.read() == b"word"
+    return stream
+
+
+LASTING = ("/pyswarm.v1.Control/Logs", "/pyswarm.v1.Dispatcher/Session", "/pyswarm.v1.Raft/Exchange")
+
+
+@pytest.mark.parametrize("path", LASTING)
+async def test_CA_05_a_stream_ends_when_its_certificate_expires(path: str) -> None:
+    issuer = Issuer()
+    caller = issuer.credentials()
+    almost = ManualClock(caller.expires_at - SECOND // 5)
+    server = issuer.credentials(role=Role.MANAGER).server_credentials()
+    async with (
+        serving(server, Lasting(), AccessInterceptor(anybody, almost)) as address,
+        caller.channel(address) as channel,
+    ):
+        stream = await _open(channel, path)
+        with pytest.raises(grpc.aio.AioRpcError) as end:
+            await stream.read()
+    assert isinstance(error_of(end.value), Unauthenticated)
+    assert "has expired" in error_of(end.value).message
+
+
+@pytest.mark.parametrize("path", LASTING)
+async def test_CA_06_streams_and_calls_of_a_root_that_was_given_up_end_and_others_go_on(path: str) -> None:
+    """They come over connections that were opened while both roots were trusted."""
+    old = Issuer()
+    new = Issuer(old.cluster_id)
+    root = b""
+    interceptor = AccessInterceptor(anybody, root=lambda: root)
+    served = new.credentials(role=Role.MANAGER).bundle
+    server = Credentials(served.key, served.certificate, old.root + new.root)
+    async with serving(server.server_credentials(), Lasting(), interceptor) as address:
+        channels = []
+        for issuer in (old, new):
+            shown = issuer.credentials().bundle
+            channels.append(Credentials(shown.key, shown.certificate, old.root + new.root).channel(address))
+        outdated, current = channels
+        late, good = await _open(outdated, path), await _open(current, path)
+        root = new.root
+        interceptor.root_changed()
+        with pytest.raises(grpc.aio.AioRpcError) as end:
+            await late.read()
+        with pytest.raises(grpc.aio.AioRpcError) as refusal:
+            await _open(outdated, path)
+        for failure in (end, refusal):
+            assert isinstance(error_of(failure.value), Unauthenticated)
+            assert "not trusted any more" in error_of(failure.value).message
+        assert not good.done()
+        await _open(current, path)
+        for channel in channels:
+            await channel.close()
 
 
 class Failing(grpc.GenericRpcHandler):

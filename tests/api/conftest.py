@@ -4,10 +4,12 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from core.clock import SECOND
 from tests.support.api_server import serve
 from tests.support.docker_cli import DockerCli
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_node import FakeNode
+from tests.support.memory_cluster import START
 
 
 @pytest.fixture
@@ -21,6 +23,13 @@ def node(engine: FakeEngine) -> FakeNode:
     node = FakeNode()
     node.engine_url = engine.url
     return node
+
+
+@pytest.fixture
+def after_the_cluster(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Seconds since the epoch, which for events is the past: a cluster in memory has a clock of its own."""
+    monkeypatch.setattr("pyswarm.engineapi.handlers.events.time_ns", lambda: START + 20_000 * SECOND)
+    return START // SECOND + 10_000
 
 
 @pytest.fixture

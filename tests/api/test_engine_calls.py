@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from pyswarm.engineapi.ports import InitRequest
@@ -101,6 +102,12 @@ async def test_an_engine_that_goes_away_ends_the_exec(session, engine: FakeEngin
     for echo in list(engine.echoes):
         echo.close()
     assert await talking in (b"", b"HELLO\n")
+
+
+async def test_half_an_answer_does_not_look_like_a_whole_one(session, engine):
+    async with session.get(f"{BASE}/images/busybox/get") as response:
+        with pytest.raises(aiohttp.ClientError):
+            await response.read()
 
 
 async def test_a_manager_keeps_its_nouns(node, session, engine, docker):

@@ -19,11 +19,7 @@ from tests.support.waiting import eventually
 BASE = "http://docker/v1.44/events"
 PAST = f"{BASE}?since=0&until={START // SECOND + 10_000}"
 
-
-@pytest.fixture(autouse=True)
-def now(monkeypatch) -> None:
-    """Some time after the cluster's."""
-    monkeypatch.setattr("pyswarm.engineapi.handlers.events.time_ns", lambda: START + 20_000 * SECOND)
+pytestmark = pytest.mark.usefixtures("after_the_cluster")
 
 
 @pytest.fixture

@@ -111,6 +111,119 @@ async def test_docker_py_manages_nodes(with_docker_py, manager):
     await with_docker_py(story)
 
 
+async def test_docker_py_keeps_secrets_and_configs(with_docker_py, manager):
+    def story(client):
+        secret = client.secrets.create(name="key", data=b"s3cret", labels={"a": "b"})
+        config = client.configs.create(name="motd", data=b"hello", labels={"c": "d"})
+        with pytest.raises(APIError, match="already exists"):
+            client.secrets.create(name="key", data=b"other")
+        assert [found.name for found in client.secrets.list(filters={"name": "key"})] == ["key"]
+        assert client.secrets.get(secret.id).attrs["Spec"] == {"Name": "key", "Labels": {"a": "b"}}
+        assert client.configs.get(config.id).attrs["Spec"]["Data"] == "aGVsbG8="
+        service = client.services.create(
+            "busybox",
+            name="web",
+            secrets=[SecretReference(secret.id, "key", filename="k", mode=0o400)],
+            configs=[ConfigReference(config.id, "motd", filename="/etc/motd")],
+        )
+        container = manager.cluster.services[service.id].spec.task.container
+        assert [reference.secret_id for reference in container.secrets] == [secret.id]
+        assert [reference.config_id for reference in container.configs] == [config.id]
+        with pytest.raises(APIError, match="in use"):
+            secret.remove()
+        assert service.remove()
+        assert secret.remove()
+        assert config.remove()
+        with pytest.raises(NotFound, match=r"secret .* not found"):
+            client.secrets.get(secret.id)
+
+    await with_docker_py(story)
+
+
+async def test_docker_py_locks_managers(with_docker_py, manager):
+    def story(client):
+        assert client.swarm.update(autolock_managers=True)
+        key = client.swarm.get_unlock_key()["UnlockKey"]
+        assert key.startswith("SWMKEY-1-")
+        assert client.swarm.update(autolock_managers=False)
+
+    await with_docker_py(story)
+
+
+async def test_docker_py_reads_logs_as_they_come(with_docker_py, manager):
+    await manager.cluster.run("web", replicas=2)
+    manager.cluster.lines = [
+        LogLine(task.service_id, task.node_id, task.id, number, number == 2, b"line %d\n" % number)
+        for number, task in enumerate(manager.cluster.tasks.values(), 1)
+    ]
+
+    def story(client):
+        service = client.services.get("web")
+        assert list(service.logs(stdout=True, stderr=True, follow=True)) == [b"line 1\n", b"line 2\n"]
+        assert b"".join(service.logs(stdout=True, timestamps=True, since=0, tail=5)).startswith(b"1970-01-01T00:00:00")
+
+    await with_docker_py(story)
+
+
+async def test_docker_py_sees_events(with_docker_py, manager, after_the_cluster):
+    await manager.cluster.run("web", replicas=0)
+
+    def story(client):
+        past = list(client.events(since=1, until=after_the_cluster, decode=True, filters={"type": "service"}))
+        assert [(event["Type"], event["Action"], event["Actor"]["Attributes"]) for event in past] == [
+            ("service", "create", {"name": "web"})
+        ]
+        stream = client.events(decode=True, filters={"type": ["service"], "event": ["create"]})
+        client.services.create("busybox", name="db", mode=ServiceMode("replicated", replicas=0))
+        event = next(stream)
+        assert event["Actor"]["Attributes"] == {"name": "db"}
+        assert event["Actor"]["ID"] == client.services.get("db").id
+        stream.close()
+
+    await with_docker_py(story)
+
+
+async def test_docker_py_lists_inspects_and_removes_nodes(with_docker_py, manager):
+    def story(client):
+        first, second = client.nodes.list()
+        assert client.nodes.get(second.id).attrs["Description"]["Hostname"] == "vm2"
+        assert first.attrs["ManagerStatus"]["Leader"] is True
+        assert second.update({"Role": "worker", "Availability": "drain", "Labels": {"a": "b"}})
+        second.reload()
+        assert second.attrs["Spec"] == {"Role": "worker", "Availability": "drain", "Labels": {"a": "b"}}
+        stale = {"Role": "worker", "Availability": "active"}
+        with pytest.raises(APIError, match="update out of sequence"):
+            client.api.update_node(second.id, 1, stale)
+        assert client.api.remove_node(second.id, force=True)
+        with pytest.raises(NotFound, match="not found"):
+            client.nodes.get(second.id)
+
+    await with_docker_py(story)
+
+
+async def test_docker_py_reaches_the_nodes_own_containers(with_docker_py, manager, engine):
+    engine.answers = {"/containers/json": [], "/images/json": [], "/volumes": {"Volumes": []}}
+
+    def story(client):
+        assert client.containers.list() == []
+        assert client.images.list() == []
+        assert client.volumes.list() == []
+        with pytest.raises(NotFound, match="No such thing"):
+            client.containers.get("nosuch")
+
+    await with_docker_py(story)
+
+
+async def test_aiodocker_follows_events(session, socket_path, manager):
+    async with aiodocker.Docker(url=f"unix://{socket_path}") as client:
+        events = client.events.subscribe()
+        await asyncio.sleep(0.2)
+        await manager.cluster.run("web", replicas=0)
+        event = await asyncio.wait_for(events.get(), 20)
+        assert (event["Type"], event["Action"]) == ("service", "create")
+        await client.events.stop()
+
+
 async def test_aiodocker_reads_and_writes(session, socket_path, manager):
     async with aiodocker.Docker(url=f"unix://{socket_path}") as client:
         created = await client.services.create({"ContainerSpec": {"Image": "busybox"}}, name="web", mode={"Global": {}})

@@ -142,7 +142,7 @@ async def test_a_worker_answers_as_dockerd(replay):
     await play(replay, "swarm-leave")
 
 
-async def test_events_have_the_form_of_dockerds(replay, session, node):
+async def test_events_have_the_form_of_dockerds(replay, session, node, after_the_cluster):
     """What happened then cannot happen again; what is told of it, key by key, can."""
     await form_cluster(replay, node)
     await play(replay, "secret-create")
@@ -153,7 +153,7 @@ async def test_events_have_the_form_of_dockerds(replay, session, node):
     await replay.ask("DELETE", f"/services/{service}")
     (exchange,) = read_transcript("events-since")[1:]
     recorded = [json.loads(line) for line in exchange["answer"].splitlines()]
-    async with session.get(f"http://docker/v1.44/events?since=0&until={int(time.time())}") as response:
+    async with session.get(f"http://docker/v1.44/events?since=0&until={after_the_cluster}") as response:
         assert (response.status, response.headers["Content-Type"]) == (exchange["status"], exchange["type"])
         ours = [json.loads(line) for line in (await response.read()).splitlines()]
     for event in ours:

@@ -37,6 +37,7 @@ class FakeEngine:
         app = web.Application()
         app.router.add_get("/events", self._tell_events)
         app.router.add_post("/exec/{id}/start", self._echo)
+        app.router.add_get("/images/{name}/get", self._break_off)
         app.router.add_route("*", "/{rest:.*}", self._answer)
         runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
         await runner.setup()
@@ -58,6 +59,14 @@ class FakeEngine:
             body=json.dumps(self.answers.get(request.path, missing)).encode(),
             headers={"Content-Type": "application/json"},
         )
+
+    async def _break_off(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"half")
+        assert request.transport is not None
+        request.transport.close()
+        return response
 
     async def _tell_events(self, request: web.Request) -> web.StreamResponse:
         """Those between `since` and `until`; without an `until` it then waits for the end."""

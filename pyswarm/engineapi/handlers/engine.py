@@ -43,7 +43,8 @@ async def pass_on(request: web.Request) -> web.StreamResponse:
             log.debug("the reader of an engine's answer went away", path=path)
         except aiohttp.ClientError as error:
             log.warning("the engine broke off its answer", path=path, reason=str(error))
-            response.force_close()
+            if request.transport is not None:
+                request.transport.abort()  # or half an answer would look like a whole one
         return response
 
 

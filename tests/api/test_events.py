@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from urllib.parse import quote
@@ -30,14 +31,15 @@ async def manager(node: FakeNode) -> FakeNode:
 
 @pytest.fixture
 def told(session):
-    """Past events, each as `Type Action name {what differs}`."""
+    """Past events, each as `Type Action name {what differs}`, without nodes' updates of nothing that is told of."""
 
     async def read(**filters: str) -> list[str]:
         wanted = quote(json.dumps({key: [value] for key, value in filters.items()}))
         async with session.get(f"{PAST}&filters={wanted}") as response:
             assert response.status == 200
             assert response.headers["Content-Type"] == "application/json"
-            return [_shown(json.loads(line)) for line in (await response.read()).splitlines()]
+            shown = [_shown(json.loads(line)) for line in (await response.read()).splitlines()]
+            return [line for line in shown if not re.fullmatch(r"node update \S+", line)]
 
     return read
 

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
+from typing import NamedTuple
 
 from core.errors import InvalidArgument
 from core.model import Node, NodeDescription
@@ -17,8 +17,7 @@ _ENGINE_LABELS = "engine.labels."
 _ADDRESS = "node.ip"
 
 
-@dataclass(frozen=True, slots=True)
-class Constraint:
+class Constraint(NamedTuple):
     key: str
     equal: bool
     """`==` when true, `!=` when false."""

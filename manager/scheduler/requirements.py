@@ -1,8 +1,8 @@
 """What a task asks of a node, in the form that the filters and the index of nodes work with."""
 
 from collections import Counter
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from core.model import (
     GenericResource,
@@ -28,8 +28,7 @@ _ANYWHERE = Placement()
 _MAX_CACHED = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Requirements:
+class Requirements(NamedTuple):
     """Equal ones are served by the same nodes, whatever service they come from."""
 
     nano_cpus: int = 0

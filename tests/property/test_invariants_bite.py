@@ -14,6 +14,7 @@ from manager.orchestrator import (
     global_services,
     jobs,
     reaper,
+    rebalance,
     replicated,
     restart,
     starter,
@@ -170,6 +171,16 @@ def overlaps(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(starter, "start_time", lambda view, service, task, now: now)
 
 
+def moves_all_at_once(patch: pytest.MonkeyPatch) -> None:
+    """A rebalance moves as many tasks as it can."""
+    original = rebalance.Rebalancer._begin
+
+    def begin(self: Any, tx: Transaction, service: Any, layout: Any, movable: Any, most: int, now: int) -> int:
+        return original(self, tx, service, layout, movable, 100, now)
+
+    patch.setattr(rebalance.Rebalancer, "_begin", begin)
+
+
 def runs_all_of_a_job(patch: pytest.MonkeyPatch) -> None:
     """A job's tasks run all at once."""
     patch.setattr(ServiceSpec, "concurrency", property(lambda self: 100))
@@ -229,6 +240,7 @@ def drifts(patch: pytest.MonkeyPatch) -> None:
         (says_too_early, "COMPLETED is said of"),
         (stops_first, "was stopped before another started"),
         (overlaps, "slot .* runs"),
+        (moves_all_at_once, "spread again at once"),
         (runs_all_of_a_job, "at a time"),
         (leaves_jobs_undone, "completed slots"),
         (sends_no_data, "starts without"),

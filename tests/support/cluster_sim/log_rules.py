@@ -7,6 +7,7 @@ from manager.store import Commit, Event, EventKind, slot_of
 from tests.support.cluster_sim.updates import Motion, config_of, is_good, is_usable
 from tests.support.small_cluster import SmallCluster, Writer
 
+ROLLING = (UpdateState.UPDATING, UpdateState.ROLLBACK_STARTED)
 _MANAGERS_SAY = (TaskState.REJECTED, TaskState.ORPHANED)
 """Of a task that an agent has; of others they say everything."""
 
@@ -36,6 +37,8 @@ class LogRules:
             service = self._store.service(service_id)
             if service is not None and service.spec.mode is ServiceMode.REPLICATED_JOB:
                 self._takes_turns(service, tasks)
+            if service is not None and is_moved(service):
+                self._moves_few(service, tasks)
             if service is not None and not service.spec.mode.is_job:
                 motion = self._motions.setdefault(service_id, Motion())
                 motion.read(self._store, service, tasks, self._cluster.now)
@@ -50,6 +53,20 @@ class LogRules:
         busy = {task.slot for task in self._store.tasks_of_service(job.id) if is_live(task)}
         most = job.spec.max_concurrent or 1
         assert not begun or len(busy) <= most, f"{len(busy)} slots of {job.id} are in progress, {most} may at a time"
+
+    def _moves_few(self, service: Service, events: Iterable[Event]) -> None:
+        """A rebalance makes a task beside another only in so many slots at a time."""
+        beside = [
+            slot
+            for slot, tasks in self._store.slots(service.id).items()
+            if len([task for task in tasks if is_live(task)]) > 1
+        ]
+        made = [event.object for event in events if event.kind is EventKind.CREATE]
+        begun = [task for task in made if isinstance(task, Task) and task.service_id == service.id]
+        rolling = service.update_status is not None and service.update_status.state in ROLLING
+        if service.rebalance is not None and not rolling and any(task.slot in beside for task in begun):
+            most = service.rebalance.max_unavailable
+            assert len(beside) <= most, f"{len(beside)} tasks of {service.id} are spread again at once, {most} may"
 
     def _is_first(self, task: Task) -> bool:
         tasks = self._store.tasks_of_slot(task.service_id, slot_of(task))

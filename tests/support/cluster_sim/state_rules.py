@@ -151,6 +151,7 @@ class StateRules:
         for task in live:
             assert task.status.state is TaskState.RUNNING, f"{task.id} is {task.status.state.name}: {task.status.err}"
             assert task.spec == service.spec.task, f"{task.id} was not updated"
+        assert not is_moved(service), f"the rebalance of {service.id} has not ended"
         status = service.update_status
         ended = status is None or status.state in (UpdateState.COMPLETED, UpdateState.ROLLBACK_COMPLETED)
         assert ended, f"the update of {service.id} has not ended: {status}"

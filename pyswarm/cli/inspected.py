@@ -9,7 +9,8 @@ from pyswarm.cli.template import Duration, Moment, NoValue, TemplateError, Value
 
 _MAPS = frozenset({"Labels", "Options", "Sysctls"})
 _DURATIONS = frozenset({"StopGracePeriod", "Delay", "Window", "Monitor", "HeartbeatPeriod", "NodeCertExpiry"})
-_MOMENTS = frozenset({"CreatedAt", "UpdatedAt", "Timestamp", "StartedAt", "CompletedAt"})
+_DURATIONS |= {"Interval", "Timeout", "StartPeriod", "StartInterval"}
+_MOMENTS = frozenset({"CreatedAt", "UpdatedAt", "Timestamp", "StartedAt", "CompletedAt", "LastExecution"})
 
 _ABSENT_BY_VALUE: Sequence[tuple[Value, str]] = (
     (
@@ -17,16 +18,26 @@ _ABSENT_BY_VALUE: Sequence[tuple[Value, str]] = (
         "Addr Consistency ContainerID Dir Err Error Hostname Image Message Name NodeAddr NodeID Propagation "
         "PublishMode Source State StopSignal Target User",
     ),
-    (0, "ExitCode ForceUpdate MaxAttempts MemoryBytes NanoCPUs PID PublishedPort Slot"),
-    (Duration(0), "Delay Monitor Window"),
-    (False, "ControlAvailable CreateMountpoint Leader NoCopy NonRecursive ReadOnly"),
-    ([], "Args Command Configs Constraints Env Mounts Networks Platforms Plugins Ports Secrets VirtualIPs"),
-    ({}, "Labels Options"),
+    (
+        0,
+        "ExitCode ForceUpdate MaxAttempts MaxReplicas MemoryBytes NanoCPUs OomScoreAdj PID Pids PublishedPort Retries "
+        "Slot",
+    ),
+    (Duration(0), "Delay Interval Monitor StartInterval StartPeriod Timeout Window"),
+    (False, "ControlAvailable CreateMountpoint Leader NoCopy NonRecursive OpenStdin ReadOnly TTY"),
+    (
+        [],
+        "Args CapabilityAdd CapabilityDrop Command Configs Constraints Env GenericResources Groups Hosts Mounts "
+        "Nameservers Networks Platforms Plugins Ports Preferences Search Secrets Test Ulimits VirtualIPs",
+    ),
+    ({}, "Labels Options Sysctls"),
     (
         None,
-        "BindOptions Cluster ContainerStatus Driver EndpointSpec Global Init Limits ManagerStatus Placement "
-        "PreviousSpec Replicated Reservations Resources RestartPolicy RollbackConfig ServiceStatus StopGracePeriod "
-        "Templating TmpfsOptions UpdateConfig UpdateStatus VolumeOptions",
+        "BindOptions Cluster ContainerStatus DNSConfig Driver EndpointSpec Global GlobalJob Healthcheck Init "
+        "JobIteration JobStatus Limits LogDriver ManagerStatus MaxConcurrent MemorySwappiness Placement "
+        "PreviousSpec Replicated ReplicatedJob Reservations Resources RestartPolicy RollbackConfig ServiceStatus "
+        "StopGracePeriod SwapBytes Templating TmpfsOptions TotalCompletions UpdateConfig UpdateStatus "
+        "VolumeOptions",
     ),
 )
 _ABSENT = {name: value for value, names in _ABSENT_BY_VALUE for name in names.split()}

@@ -1,5 +1,6 @@
 """What our command makes of the cluster is what Docker's makes of it with the same flags."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -182,6 +183,18 @@ async def test_create(docker, pyswarm, cluster, flags):
     created = await pyswarm("service", "create", "--detach", "--name", "ours", *flags, "busybox", "sleep", "-x", "1000")
     assert created.lines == [cluster.store.service_by_name("ours").id]
     assert spec_of(cluster, "ours") == spec_of(cluster, "theirs")
+
+
+@pytest.mark.parametrize("flags", [*CREATE.values(), BEFORE], ids=[*CREATE, "all of them"])
+async def test_what_was_created_is_shown_alike(docker, pyswarm, cluster, flags):
+    await docker("service", "create", "--detach", "--name", "web", *flags, "busybox", "true")
+    theirs, ours = [await run("service", "inspect", "--pretty", "web") for run in (docker, pyswarm)]
+    assert without_mode_of_jobs(ours.stdout) == without_mode_of_jobs(theirs.stdout)
+
+
+def without_mode_of_jobs(text: str) -> str:
+    """Docker's command says nothing of a job."""
+    return re.sub(r"Service Mode:(\t(?:Replicated|Global)Job\n(?: .*\n)*|\n)", "", text)
 
 
 @pytest.mark.parametrize(("flags", "ports"), PORTS.values(), ids=PORTS)

@@ -2,8 +2,14 @@
 
 from collections.abc import Iterator
 
-from core.units import format_duration, format_size
+from core.units import format_duration
 from pyswarm.cli.json_types import Json
+from pyswarm.cli.service.pretty_container import (
+    pretty_container,
+    pretty_health,
+    pretty_log_driver,
+    pretty_resources,
+)
 from pyswarm.cli.words import duration_in_words, seconds_of
 
 
@@ -15,17 +21,18 @@ def pretty_service(service: Json, now: float) -> Iterator[str]:
     yield f"Name:\t\t{spec['Name']}"
     if spec.get("Labels"):
         yield "Labels:"
-        yield from (f" {key}={value}" for key, value in sorted(spec["Labels"].items()))
+        yield from (f" {key}={value}" if value else f" {key}" for key, value in sorted(spec["Labels"].items()))
     yield from _mode(spec["Mode"])
     yield from _update_status(service.get("UpdateStatus"), now)
     yield from _rebalance(service.get("Rebalance"), now)
     yield "Placement:"
-    if constraints := (spec["TaskTemplate"].get("Placement") or {}).get("Constraints"):
-        yield f" Constraints:\t[{' '.join(constraints)}]"
+    template = spec["TaskTemplate"]
+    yield from _placement(template.get("Placement") or {})
     yield from _update_config("UpdateConfig", "Update order:     ", spec.get("UpdateConfig"))
     yield from _update_config("RollbackConfig", "Rollback order:   ", spec.get("RollbackConfig"))
-    yield from _container(spec["TaskTemplate"]["ContainerSpec"])
-    yield from _resources(spec["TaskTemplate"].get("Resources"))
+    yield from pretty_container(template["ContainerSpec"])
+    yield from pretty_log_driver(template.get("LogDriver"))
+    yield from pretty_resources(template.get("Resources"))
     endpoint = service.get("Endpoint") or {}
     yield f"Endpoint Mode:\t{(spec.get('EndpointSpec') or {}).get('Mode', 'vip')}"
     if ports := endpoint.get("Ports"):
@@ -36,6 +43,7 @@ def pretty_service(service: Json, now: float) -> Iterator[str]:
             yield f"  TargetPort = {port['TargetPort']}"
             end = " " if port is ports[-1] else ""
             yield f"  PublishMode = {port.get('PublishMode', 'ingress')}{end}"
+    yield from pretty_health(template["ContainerSpec"].get("Healthcheck"))
     yield ""
 
 
@@ -46,8 +54,18 @@ def _mode(mode: Json) -> Iterator[str]:
     if name == "Replicated":
         yield f" Replicas:\t{(mode[name] or {}).get('Replicas', 1)}"
     elif name == "ReplicatedJob":
-        yield f" Completions:\t{mode[name]['TotalCompletions']}"
-        yield f" At once:\t{mode[name]['MaxConcurrent']}"
+        yield f" Completions:\t{(mode[name] or {}).get('TotalCompletions', 1)}"
+        yield f" At once:\t{(mode[name] or {}).get('MaxConcurrent', 1)}"
+
+
+def _placement(placement: Json) -> Iterator[str]:
+    if constraints := placement.get("Constraints"):
+        yield f" Constraints:\t[{' '.join(constraints)}]"
+    if preferences := placement.get("Preferences"):
+        labels = (f"spread={preference['Spread']['SpreadDescriptor']}" for preference in preferences)
+        yield f" Preferences:   [{' '.join(labels)}]"
+    if placement.get("MaxReplicas"):
+        yield f" Max Replicas Per Node:   {placement['MaxReplicas']}"
 
 
 def _update_status(update: Json, now: float) -> Iterator[str]:
@@ -86,45 +104,3 @@ def _update_config(heading: str, order: str, config: Json) -> Iterator[str]:
         yield f" Monitoring Period: {format_duration(config['Monitor'])}"
     yield f" Max failure ratio: {config.get('MaxFailureRatio', 0):g}"
     yield f" {order} {config.get('Order', 'stop-first')}"
-
-
-def _container(container: Json) -> Iterator[str]:
-    yield "ContainerSpec:"
-    yield f" Image:\t\t{container['Image']}"
-    for field in ("Args", "Env"):
-        if container.get(field):
-            yield f" {field}:\t\t{' '.join(container[field])} "
-    if container.get("Dir"):
-        yield f" Dir:\t\t{container['Dir']}"
-    if container.get("Init") is not None:
-        yield f" Init:\t\t{str(container['Init']).lower()}"
-    if container.get("User"):
-        yield f" User: {container['User']}"
-    if container.get("Mounts"):
-        yield "Mounts:"
-    for mount in container.get("Mounts") or ():
-        yield f" Target:\t{mount['Target']}"
-        yield f"  Source:\t{mount.get('Source', '')}"
-        yield f"  ReadOnly:\t{str(mount.get('ReadOnly', False)).lower()}"
-        yield f"  Type:\t\t{mount['Type']}"
-    for noun in ("Config", "Secret"):
-        references = container.get(f"{noun}s") or ()
-        if references:
-            yield f"{noun}s:"
-        for reference in references:
-            yield f" Target:\t{reference['File']['Name']}"
-            yield f"  Source:\t{reference[f'{noun}Name']}"
-
-
-def _resources(resources: Json) -> Iterator[str]:
-    if resources is None:
-        return
-    yield "Resources:"
-    for section in ("Reservations", "Limits"):
-        given = resources.get(section) or {}
-        if given:
-            yield f" {section}:"
-        if given.get("NanoCPUs"):
-            yield f"  CPU:\t\t{given['NanoCPUs'] / 1e9:g}"
-        if given.get("MemoryBytes"):
-            yield f"  Memory:\t{format_size(given['MemoryBytes'])}"

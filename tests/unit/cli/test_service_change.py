@@ -100,3 +100,39 @@ def test_the_last_of_the_variables_of_one_name_counts():
 def test_what_follows_the_image_is_the_containers():
     spec = created("-d", "busybox", "sleep", "--detach=false", "-h")
     assert spec["TaskTemplate"]["ContainerSpec"]["Args"] == ["sleep", "--detach=false", "-h"]
+
+
+def test_what_contradicts_itself_is_refused():
+    for arguments, message in (
+        (["--no-healthcheck", "--health-cmd=true"], "--no-healthcheck conflicts with --health-"),
+        (["--log-opt=a=b"], "--log-opt needs --log-driver"),
+        (["--max-concurrent=2"], "max-concurrent can only be used with replicated-job mode"),
+        (["--mode=global-job", "--replicas=2"], "replicas can only be used with replicated or replicated-job mode"),
+        (["--mode=global", "--replicas-max-per-node=2"], "replicas-max-per-node can only be used with replicated"),
+    ):
+        with pytest.raises(click.ClickException, match=message):
+            created(*arguments, "busybox")
+    with pytest.raises(click.ClickException, match="max-concurrent can only be used with replicated-job mode"):
+        updated("--max-concurrent=2")
+
+
+def test_memory_swap_and_swappiness():
+    resources = created("--limit-memory=64m", "--memory-swap=32m", "--memory-swappiness=-1", "busybox")["TaskTemplate"]
+    assert resources["Resources"] == {
+        "Limits": {"MemoryBytes": 64 << 20},
+        "Reservations": {},
+        "SwapBytes": 32 << 20,
+        "MemorySwappiness": -1,
+    }
+    assert updated("--memory-swap=-1")["TaskTemplate"]["Resources"]["SwapBytes"] == -1
+
+
+def test_variables_come_out_of_a_file_and_flags_count_more(tmp_path, monkeypatch):
+    monkeypatch.setenv("HERE", "mine")
+    monkeypatch.delenv("NOWHERE", raising=False)
+    file = tmp_path / "env"
+    file.write_text("# a comment\n\nA=1\n  B=two words\nHERE\nNOWHERE\n")
+    container = created(f"--env-file={file}", "--env=A=2", "busybox")["TaskTemplate"]["ContainerSpec"]
+    assert container["Env"] == ["A=2", "B=two words", "HERE=mine"]
+    with pytest.raises(click.BadParameter, match="cannot read"):
+        created("--env-file=/nowhere/none", "busybox")

@@ -57,6 +57,7 @@ def render(text: str) -> str:
         ("{{.CreatedAt}}", "2026-11-21 07:06:20.5 +0000 UTC"),
         ("{{.StopGracePeriod}} {{json .StopGracePeriod}}", "1m30s 90000000000"),
         ("{{.Hostname}}|{{.Slot}}|{{.ReadOnly}}|{{.Env}}|{{.UpdateStatus}}", "|0|false|[]|<nil>"),
+        ("{{.Retries}}|{{.Interval}}|{{.TTY}}|{{.CapabilityAdd}}|{{.Healthcheck}}", "0|0s|false|[]|<nil>"),
     ],
 )
 def test_a_template_is_rendered_as_go_renders_it(template, text):

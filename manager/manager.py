@@ -118,6 +118,7 @@ class Manager:
         self._leading: asyncio.Task[None] | None = None
         self._announcing: asyncio.Task[None] | None = None
         self._led = asyncio.Event()
+        self._watch_cluster(self._follow_settings)
         self._unwatch = self._raft.watch_leadership(self._follow)
 
     @property
@@ -248,6 +249,10 @@ class Manager:
             except PyswarmError as error:
                 log.warning("the others do not know this manager's new address yet", reason=error.message)
                 await asyncio.sleep(_ANNOUNCE_RETRY)
+
+    def _follow_settings(self) -> None:
+        if self.store.cluster is not None:
+            self._raft.snapshot_every(self.store.cluster.spec.snapshot_interval)
 
     # -- leadership
 

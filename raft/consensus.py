@@ -194,6 +194,10 @@ class RaftNode:
         """
         await rotate_key(unlock_key, self._standing, self._engine.post, self._timing)
 
+    def snapshot_every(self, entries: int) -> None:
+        """From now on, in place of the timing's `snapshot_entries`."""
+        self._engine.post(ev.SnapshotEvery(entries))
+
     async def _hand_over(self) -> None:
         led = self._standing.status.term
         self._engine.post(ev.HandOver())

@@ -185,10 +185,11 @@ class Core(SyncObj):  # type: ignore[misc]  # the engine has no types
             leaderFallbackTimeout=timing.check_quorum / SECOND,
             connectionTimeout=timing.election_max / SECOND,
             appendEntriesBatchSizeBytes=_BATCH_BYTES,
-            logCompactionMinEntries=timing.snapshot_entries + timing.keep_entries,
             logCompactionMinTime=1e18,
             onStateChanged=self._state_changed,
         )
+        self._settings, self._keep_entries = conf, timing.keep_entries
+        self.snapshot_every(timing.snapshot_entries)
         others = [_Node(voter) for voter in log.membership.current.voters if voter != own_id]
         super().__init__(_Node(own_id), others, conf, nodeClass=_Node, transport=self._wire)
         hooks.check_instance(self)
@@ -208,6 +209,9 @@ class Core(SyncObj):  # type: ignore[misc]  # the engine has no types
             self._own.leading()
 
     # -- what we ask of it
+
+    def snapshot_every(self, entries: int) -> None:
+        self._settings.logCompactionMinEntries = entries + self._keep_entries
 
     def tick(self) -> None:
         self.doTick(0.0)

@@ -296,6 +296,8 @@ class Engine:
                 self._snapshot_sent(event)
             case ev.RotateKey():
                 self._rotation.begin(event.unlock_key, event.done)
+            case ev.SnapshotEvery():
+                self._core.snapshot_every(event.entries)
             case ev.Quit():
                 self.quit = True
 

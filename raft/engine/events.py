@@ -91,6 +91,13 @@ class RotateKey:
 
 
 @dataclass(frozen=True, slots=True)
+class SnapshotEvery:
+    """From now on a snapshot is taken after so many entries."""
+
+    entries: int
+
+
+@dataclass(frozen=True, slots=True)
 class Quit:
     pass
 
@@ -107,6 +114,7 @@ Event = (
     | SnapshotArrived
     | SnapshotSent
     | RotateKey
+    | SnapshotEvery
     | Quit
 )
 

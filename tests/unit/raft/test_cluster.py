@@ -19,6 +19,7 @@ from core.errors import (
 )
 from core.ids import new_id
 from raft import Timing, wipe
+from raft.storage.snapshot import FILE as SNAPSHOT
 from raft.storage.snapshot import SnapshotWriter
 from tests.support.managers import Cluster, Manager, cluster, until
 
@@ -234,6 +235,17 @@ async def test_RFT_06_who_was_away_for_long_gets_a_snapshot_and_so_does_a_late_j
         await written(made, b"end")
         await everywhere(made.managers, b"end")
         assert all(manager.notebook.commands == leader.notebook.commands for manager in made.managers)
+
+
+async def test_how_often_a_snapshot_is_taken_may_be_changed_while_it_runs(tmp_path: Path) -> None:
+    async with cluster(tmp_path, 1, replace(FAST, snapshot_entries=10_000, keep_entries=2)) as made:
+        (manager,) = made.managers
+        snapshot = manager.folder / SNAPSHOT
+        for number in range(30):
+            await manager.propose(b"%d" % number)
+        assert not snapshot.exists()
+        manager.raft.snapshot_every(20)
+        await until(snapshot.exists)
 
 
 async def test_a_snapshot_under_way_holds_up_no_heartbeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

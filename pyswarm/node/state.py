@@ -21,7 +21,6 @@ from pathlib import Path
 
 from core.errors import FailedPrecondition
 from core.files import make_private_folder, replace_private_file, sync_folder
-from worker.executor.docker.files import clear
 
 NODE_FILE = "node.json"
 _LOCK = "lock"
@@ -79,6 +78,9 @@ class StateDir:
 
     def wipe(self) -> None:
         """Forgets the cluster: everything of ours but the lock."""
+        # Not above: commands look at the folder too, and need no engine.
+        from worker.executor.docker.files import clear
+
         self._node.unlink(missing_ok=True)
         clear(self.mounts)
         for entry in self.path.iterdir():

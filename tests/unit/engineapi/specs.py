@@ -4,11 +4,13 @@ from hypothesis import strategies as st
 
 from core.model import (
     BindOptions,
+    ConfigReference,
     ContainerSpec,
     DNSConfig,
     EndpointMode,
     EndpointSpec,
     FailureAction,
+    FileTarget,
     GenericResource,
     HealthCheck,
     LogDriver,
@@ -23,6 +25,7 @@ from core.model import (
     Resources,
     RestartCondition,
     RestartPolicy,
+    SecretReference,
     ServiceMode,
     ServiceSpec,
     TaskSpec,
@@ -65,6 +68,7 @@ MOUNTS = st.builds(
     volume=st.none() | st.builds(VolumeOptions, st.booleans(), LABELS, TEXT, LABELS),
     tmpfs=st.none() | st.builds(TmpfsOptions, NANOSECONDS, st.integers(0, 2**31 - 1)),
 )
+FILES = st.builds(FileTarget, TEXT, TEXT.filter(bool), TEXT.filter(bool), st.integers(0, 2**31 - 1))
 CONTAINERS = st.builds(
     ContainerSpec,
     image=TEXT,
@@ -88,8 +92,8 @@ CONTAINERS = st.builds(
     dns=st.none() | st.builds(DNSConfig, TEXTS, TEXTS, TEXTS),
     health_check=st.none()
     | st.builds(HealthCheck, TEXTS, NANOSECONDS, NANOSECONDS, NANOSECONDS, NANOSECONDS, NANOSECONDS),
-    secrets=st.just(()),
-    configs=st.just(()),
+    secrets=st.lists(st.builds(SecretReference, TEXT, TEXT, FILES), max_size=2).map(tuple),
+    configs=st.lists(st.builds(ConfigReference, TEXT, TEXT, FILES), max_size=2).map(tuple),
     sysctls=LABELS,
     cap_add=TEXTS,
     cap_drop=TEXTS,

@@ -125,8 +125,6 @@ def test_what_the_docker_command_sends_is_shown_as_dockerd_shows_it():
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        ("TaskTemplate.ContainerSpec.Secrets", [{"SecretID": "x"}]),
-        ("TaskTemplate.ContainerSpec.Configs", [{"ConfigID": "x"}]),
         ("TaskTemplate.ContainerSpec.Privileges", {"NoNewPrivileges": True}),
         ("TaskTemplate.Networks", [{"Target": "net"}]),
         ("TaskTemplate.PluginSpec", {"Name": "x"}),

@@ -46,7 +46,7 @@ def test_help_loads_next_to_nothing():
         assert name in shown
 
 
-@pytest.mark.parametrize("name", set(COMMANDS) - {"swarm", "node", "raft", "service", "system"})
+@pytest.mark.parametrize("name", sorted(COMMANDS.keys() - {"swarm", "node", "raft", "service", "system"}))
 def test_every_command_has_help(name):
     shown, modules = loaded_by(name, "--help")
     assert shown.splitlines()[0].split()[:3] == ["Usage:", "pyswarm", name]

@@ -42,7 +42,7 @@ async def test_a_manager_shows_the_cluster() -> None:
         index=42,
         services=lambda: [Service(id="s")],
         secrets=lambda: [Secret(id="s")],
-        configs=lambda: [],
+        configs=list,
         nodes=lambda: [Node(id=str(n), status=NodeStatus(state=NodeState.READY)) for n in range(3)],
         tasks=lambda: [Task(id=str(n), status=TaskStatus(state=TaskState.RUNNING)) for n in range(2)],
     )

@@ -1,6 +1,7 @@
 """Sessions over real streams and real certificates."""
 
 import asyncio
+import time
 from dataclasses import replace
 
 import pytest
@@ -20,6 +21,10 @@ from core.model import (
     Task,
     TaskState,
 )
+from identity.certificates import root_fingerprint
+from identity.root import create_root
+from manager.ca import begin_rotation
+from manager.ca.rotation import finish_rotation
 from manager.dispatcher import reign
 from manager.store import Transaction
 from proto import dispatcher_pb2 as pb
@@ -259,6 +264,37 @@ async def test_DSP_10_agents_are_told_of_managers_and_their_own_node_when_those_
         assert [peer.addr for peer in (await agent.next("info")).managers] == [leader.addr, "two:2377"]
         await leader.change(lambda tx: tx.update(replace(tx.node("n1"), role=Role.MANAGER)))
         assert (await agent.next("info")).node.role == Role.MANAGER
+
+
+async def test_DSP_10_agents_are_told_of_roots_and_those_whose_turn_it_is_of_the_one_to_be_certified_by() -> None:
+    async with leading() as leader, leader.agent("n1") as agent:
+        old = leader.cluster.root_ca
+        assert (await agent.welcomed()).root_ca == old.cert
+        now = time.time_ns()
+        cert, key = create_root(now)
+        await leader.change(lambda tx: tx.update(begin_rotation(leader.cluster, cert, key, now)))
+        told = await agent.next("info")
+        assert (told.root_ca, told.certificate_issuer) == (old.cert + cert, "")
+        await leader.change(lambda tx: tx.update(replace(tx.node("n1"), certificate_due=True)))
+        assert (await agent.next("info")).certificate_issuer == root_fingerprint(cert)
+        await leader.change(lambda tx: tx.update(replace(tx.node("n1"), certificate_due=False)))
+        assert (await agent.next("info")).certificate_issuer == ""
+        await leader.change(lambda tx: tx.update(finish_rotation(leader.cluster)))
+        assert (await agent.next("info")).root_ca == cert
+
+
+async def test_CA_06_what_a_node_holds_and_trusts_is_its_own_word() -> None:
+    async with leading() as leader:
+        described = NodeDescription(hostname="host", certificate_issuer="a" * 64, trust_root="b" * 64)
+        async with leader.agent("n1", description=described) as agent:
+            await agent.welcomed()
+            assert leader.node("n1").description == described
+            await agent.send(certificate=pb.HeldCertificate(issuer="a" * 64, trust_root="c" * 64))
+            told = replace(described, trust_root="c" * 64)
+            await eventually("its new trust", lambda: leader.node("n1").description == told)
+            await agent.send(certificate=pb.HeldCertificate(issuer="x" * 65))
+            assert isinstance(await agent.end(), InvalidArgument)
+            assert leader.node("n1").description == told
 
 
 async def test_a_backend_is_released_once_every_live_node_follows_routes_without_it() -> None:

@@ -19,7 +19,7 @@ from core.model import (
 )
 from manager.control.lookup import find_service
 from manager.control.references import check_references
-from manager.orchestrator.update_status import HALTED, ROLLING, state_of
+from manager.orchestrator.update_status import HALTED, is_unfinished, state_of
 from manager.store import Transaction, View
 
 
@@ -77,15 +77,18 @@ def rollback_service(tx: Transaction, service_id: str, version: int, now: int) -
 def rebalance_service(tx: Transaction, ref: str, max_unavailable: int, order: UpdateOrder, now: int) -> None:
     """Asks for the service's tasks to be spread again; takes the place of what was asked for before.
 
-    Raises NotFound, InvalidArgument, and FailedPrecondition for a service that is being updated.
+    Raises NotFound, InvalidArgument, and FailedPrecondition for a service whose update is not over.
     """
     service = find_service(tx, ref)
     if max_unavailable < 1:
         raise InvalidArgument("at least one task must be moved at a time: max-unavailable is 1 or more")
     if service.spec.mode is not ServiceMode.REPLICATED:
         raise InvalidArgument(f"service {service.spec.name} is not replicated: only the tasks of such can be spread")
-    if state_of(service) in ROLLING:
-        raise FailedPrecondition(f"service {service.spec.name} is being updated: rebalance it when that is over")
+    if is_unfinished(service):
+        paused = ", which is paused" if state_of(service) in HALTED else ""
+        raise FailedPrecondition(
+            f"service {service.spec.name} is being updated{paused}: rebalance it when that is over"
+        )
     tx.update(replace(service, rebalance=Rebalance(max_unavailable, order, started_at=now, progress_at=now)))
 
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from core.model import Node, Service
-from manager.orchestrator.tasks import is_live, is_usable, satisfies
+from manager.orchestrator.tasks import is_usable, satisfies
 from manager.scheduler.constraint import label_of
 from manager.store import View
 
@@ -23,11 +23,18 @@ class Move(NamedTuple):
     node_id: str
 
 
-class Layout:
-    """`places` says of each slot on which node it is, or will be. Slots elsewhere than on nodes that may be given the
-    service's tasks count for nothing and stay where they are: a paused node keeps what it has."""
+class _Place(NamedTuple):
+    node_id: str
+    former: str
+    """The node where another task of the slot still is; empty if none."""
+    movable: bool
 
-    def __init__(self, view: View, service: Service, places: Mapping[int, str]) -> None:
+
+class Layout:
+    """Slots are put into it one by one. Those elsewhere than on nodes that may be given the service's tasks count for
+    nothing and stay where they are: a paused node keeps what it has."""
+
+    def __init__(self, view: View, service: Service) -> None:
         placement = service.spec.task.placement
         labels = placement.preferences if placement else ()
         self._most = placement.max_replicas if placement else 0
@@ -37,49 +44,64 @@ class Layout:
             for node in view.nodes()
             if is_usable(node) and satisfies(node, service.spec.task)
         }
-        self._places = {slot: node_id for slot, node_id in places.items() if node_id in self._paths}
+        self._places: dict[int, _Place] = {}
         self._counts: Counter[_Path] = Counter()
-        self._copies = _copies(view, service)
-        for node_id in self._places.values():
-            self._count(node_id, 1)
+        self._movable: dict[str, set[int]] = defaultdict(set)
+        """Slots by node."""
+        self._leaving: Counter[str] = Counter()
+        """Of each node, how many tasks it has of slots that lie elsewhere from now on."""
 
-    def move(self, move: Move) -> None:
-        """The slot lies on the other node from now on."""
-        self._count(self._places[move.slot], -1)
-        self._count(move.node_id, 1)
-        self._copies[move.node_id] += 1
-        self._places[move.slot] = move.node_id
+    def __len__(self) -> int:
+        return len(self._places)
 
-    def is_better(self, slot: int, former: str) -> bool:
-        """Whether `slot` lies better where it does than where it was: there it would be one of more tasks."""
-        there, here = self._paths.get(former), self._paths.get(self._places.get(slot, ""))
+    def put(self, slot: int, node_id: str, *, former: str = "", movable: bool = False) -> None:
+        """The slot lies on this node, or is on its way there from `former`."""
+        self.remove(slot)
+        self._places[slot] = _Place(node_id, former, movable)
+        self._note(slot, 1)
+
+    def remove(self, slot: int) -> None:
+        if slot in self._places:
+            self._note(slot, -1)
+            del self._places[slot]
+
+    def is_better(self, slot: int) -> bool:
+        """Whether a slot that is on its way will lie better than it did: there it was one of more tasks."""
+        place = self._places[slot]
+        there, here = self._paths.get(place.former), self._paths.get(place.node_id)
         if there is None or here is None:
             return here is not None
         part = next(depth for depth in self._depths if there[: depth + 1] != here[: depth + 1]) + 1
         return self._counts[there[:part]] >= self._counts[here[:part]]
 
-    def next_move(self, movable: Iterable[int], shunned: Collection[str] = ()) -> Move | None:
-        """Of the `movable` slots the one to move next, and where to, which is no node of `shunned`; None if the service
+    def next_move(self, shunned: Collection[str] = ()) -> Move | None:
+        """Of the movable slots the one to move next, and where to, which is no node of `shunned`; None if the service
         lies as well as it can."""
-        slots = {self._paths[self._places[slot]]: slot for slot in sorted(movable) if slot in self._places}
+        sources = [self._paths[node_id] for node_id, slots in self._movable.items() if slots and node_id in self._paths]
         targets = [
-            path
-            for node_id, path in self._paths.items()
-            if node_id not in shunned and not (self._most and self._copies[node_id] >= self._most)
+            path for node_id, path in self._paths.items() if node_id not in shunned and not self._is_full(node_id)
         ]
         for depth in self._depths:
-            fullest, emptiest = self._by_place(slots, depth), self._by_place(targets, depth)
+            fullest, emptiest = self._by_place(sources, depth), self._by_place(targets, depth)
             for place in sorted(fullest.keys() & emptiest.keys()):
                 source = max(fullest[place], key=lambda path: self._fill(path, depth))
                 target = min(emptiest[place], key=lambda path: self._fill(path, depth))
                 if self._counts[source[: depth + 1]] - self._counts[target[: depth + 1]] > 1:
-                    return Move(slots[source], target[-1])
+                    return Move(max(self._movable[source[-1]]), target[-1])
         return None
 
-    def _count(self, node_id: str, change: int) -> None:
-        path = self._paths[node_id]
-        for depth in self._depths:
-            self._counts[path[: depth + 1]] += change
+    def _note(self, slot: int, change: int) -> None:
+        place = self._places[slot]
+        if place.former:
+            self._leaving[place.former] += change
+        if place.movable:
+            (self._movable[place.node_id].add if change > 0 else self._movable[place.node_id].discard)(slot)
+        if (path := self._paths.get(place.node_id)) is not None:
+            for depth in self._depths:
+                self._counts[path[: depth + 1]] += change
+
+    def _is_full(self, node_id: str) -> bool:
+        return 0 < self._most <= self._counts[self._paths[node_id]] + self._leaving[node_id]
 
     def _fill(self, path: _Path, depth: int) -> tuple[list[int], _Path]:
         """How full the parts are in which a node lies, from `depth` on; the ids decide between equals."""
@@ -94,8 +116,3 @@ class Layout:
 
 def _path(node: Node, labels: Iterable[str]) -> _Path:
     return (*(label_of(node, label) for label in labels), node.id)
-
-
-def _copies(view: View, service: Service) -> Counter[str]:
-    """Of each node, how many live tasks of the service it has or is to have."""
-    return Counter(task.node_id for task in view.tasks_of_service(service.id) if is_live(task))

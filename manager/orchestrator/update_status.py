@@ -18,6 +18,11 @@ def state_of(service: Service) -> UpdateState:
     return service.update_status.state if service.update_status is not None else UpdateState.UNKNOWN
 
 
+def is_unfinished(service: Service) -> bool:
+    """Whether an update or a rollback goes on, or is paused."""
+    return state_of(service) in (*ROLLING, *HALTED)
+
+
 def config_of(service: Service) -> UpdateConfig:
     """How the service is to be updated now, or rolled back."""
     return (service.spec.rollback if state_of(service) in _BACKWARDS else service.spec.update) or UpdateConfig()

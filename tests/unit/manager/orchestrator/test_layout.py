@@ -1,7 +1,7 @@
 """Where a service's tasks would better lie."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,14 +35,22 @@ def places(tx: Transaction) -> dict[int, str]:
     return {task.slot: task.node_id for task in tx.tasks()}
 
 
+def layout(tx: Transaction, service: Service, movable: Collection[int] | None = None) -> Layout:
+    made = Layout(tx, service)
+    for slot, node_id in places(tx).items():
+        made.put(slot, node_id, movable=movable is None or slot in movable)
+    return made
+
+
 def moves(tx: Transaction, service: Service, shunned: Sequence[str] = ()) -> tuple[int, Counter[str]]:
     """How many there are until there are no more, and how the service lies then."""
-    layout, now = Layout(tx, service, places(tx)), places(tx)
+    made, now = layout(tx, service), places(tx)
     count = 0
-    while (move := layout.next_move(now, shunned)) is not None:
-        former, now[move.slot] = now[move.slot], move.node_id
-        layout.move(move)
-        assert layout.is_better(move.slot, former)
+    while (move := made.next_move(shunned)) is not None:
+        made.put(move.slot, move.node_id, former=now[move.slot])
+        assert made.is_better(move.slot)
+        made.put(move.slot, move.node_id, movable=True)
+        now[move.slot] = move.node_id
         count += 1
         assert count <= len(now), "no task is moved twice"
     return count, Counter(now.values())
@@ -50,7 +58,7 @@ def moves(tx: Transaction, service: Service, shunned: Sequence[str] = ()) -> tup
 
 def test_the_fullest_node_gives_to_the_emptiest():
     tx, service = lie({"a": 4, "b": 1, "c": 2})
-    assert Layout(tx, service, places(tx)).next_move(places(tx)) == Move(4, "b")
+    assert layout(tx, service).next_move() == Move(4, "b")
 
 
 def test_only_as_many_are_moved_as_it_takes():
@@ -65,6 +73,26 @@ def test_preferences_come_before_nodes():
     assert moves(*lie(counts, Placement(preferences=RACK))) == (3, {"a1": 1, "a2": 1, "a3": 1, "b1": 3})
     level = {"a1": 2, "a2": 0, "b1": 2, "b2": 1}
     assert moves(*lie(level, Placement(preferences=RACK))) == (1, {"a1": 1, "a2": 1, "b1": 2, "b2": 1})
+
+
+def test_a_node_that_still_has_a_task_of_a_slot_on_its_way_has_no_room_for_another():
+    tx, service = lie({"a": 3, "b": 0, "c": 1}, Placement(max_replicas=1))
+    made = layout(tx, service)
+    made.put(4, "d", former="c")
+    made.put(1, "b", former="a")
+    assert made.next_move() is None
+    made.put(4, "d")
+    assert made.next_move() == Move(3, "c")
+
+
+def test_what_is_on_its_way_is_better_only_while_there_are_more_where_it_was():
+    tx, service = lie({"a": 3, "b": 1})
+    made = layout(tx, service)
+    made.put(3, "b", former="a")
+    assert made.is_better(3)
+    made.remove(1)
+    assert not made.is_better(3)
+    assert len(made) == 3
 
 
 def test_constraints_and_the_most_replicas_of_a_node_hold():
@@ -84,8 +112,8 @@ def test_a_paused_node_keeps_what_it_has_and_gets_nothing():
 def test_shunned_nodes_get_nothing_and_slots_that_may_not_be_moved_stay():
     tx, service = lie({"a": 4, "b": 0, "c": 0})
     assert moves(tx, service, shunned=["b"])[1] == {"a": 2, "c": 2}
-    assert Layout(tx, service, places(tx)).next_move({2}) == Move(2, "b")
-    assert Layout(tx, service, places(tx)).next_move(()) is None
+    assert layout(tx, service, {2}).next_move() == Move(2, "b")
+    assert layout(tx, service, ()).next_move() is None
 
 
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=6), st.integers(0, 5))

@@ -236,5 +236,10 @@ def test_what_cannot_be_rebalanced_is_refused() -> None:
         ask(cluster, service, 0)
     cluster.obey()
     cluster.update(service.id, spec(2, image="other"))
-    with pytest.raises(FailedPrecondition, match="is being updated"):
+    with pytest.raises(FailedPrecondition, match="is being updated: "):
+        ask(cluster, service)
+    cluster.obey()
+    (failing, *_) = [task for task in cluster.running(service.id) if task.spec.container.image == "other"]
+    cluster.report(failing.id, TaskState.FAILED)
+    with pytest.raises(FailedPrecondition, match="is being updated, which is paused: "):
         ask(cluster, service)

@@ -13,12 +13,16 @@ from click.testing import CliRunner, Result
 
 from core.errors import FailedPrecondition, PyswarmError
 from core.ids import new_id
+from core.model import Role
+from identity.files import NodeKeys, save
+from identity.unlock import unlock_key_text
 from proto import store_pb2 as pb
 from pyswarm.cli.main import cli, main
 from pyswarm.node.state import StateDir
 from raft import Timing, codec
 from raft.engine import events as ev
 from raft.storage import state as storage
+from tests.support.certificates import Issuer
 from tests.support.file_operations import SECTOR, bad_sector
 from tests.support.lone_engine import LoneEngine, load
 
@@ -209,3 +213,39 @@ def test_the_process_exits_with_0_or_1(tmp_path: Path, verb: str) -> None:
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "a record is damaged at byte " in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+LOG_KEY, UNLOCK_KEY = b"l" * 32, b"u" * 32
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> Path:
+    member = log(tmp_path, LOG_KEY)
+    member.write(5)
+    member.close()
+    bundle = Issuer().credentials(NODE, Role.MANAGER).bundle
+    save(tmp_path / "certificates", NodeKeys(bundle, (LOG_KEY,)), UNLOCK_KEY)
+    return tmp_path
+
+
+@pytest.mark.parametrize("verb", ["check", "dump"])
+def test_CA_08_a_locked_managers_log_is_read_with_the_unlock_key(locked: Path, verb: str) -> None:
+    text = unlock_key_text(UNLOCK_KEY)
+    for given, environment in ((f"{text}\n", {}), ("", {"PYSWARM_UNLOCK_KEY": text})):
+        result = CliRunner().invoke(cli, ["raft", verb, "--state-dir", str(locked)], input=given, env=environment)
+        assert (result.exit_code, result.exception) == (0, None)
+        assert "locked" in result.output or verb == "dump"
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("", "no unlock key on standard input"),
+        ("SWMKEY-1-x\n", "invalid unlock key: it looks like"),
+        (f"{unlock_key_text(b'w' * 32)}\n", "locked with another unlock key"),
+    ],
+)
+def test_CA_08_without_the_right_key_a_locked_managers_log_is_not_read(locked: Path, given: str, says: str) -> None:
+    result = CliRunner().invoke(cli, ["raft", "check", "--state-dir", str(locked)], input=given)
+    assert result.exit_code == 1
+    assert says in result.output + str(result.exception)

@@ -101,7 +101,7 @@ async def test_CA_06_a_rotation_begins_when_it_is_forced_or_another_root_is_give
     assert (back.cert, back.cross_signed) == (before.cert, b"")
 
 
-async def test_CA_07_an_external_authority_is_refused(world: ControlWorld):
+async def test_an_external_authority_is_refused(world: ControlWorld):
     cluster = await world.control.get_cluster()
     foreign, key = create_root(world.clock.now())
     with pytest.raises(InvalidArgument, match="pyswarm has no external authorities"):

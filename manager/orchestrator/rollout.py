@@ -92,11 +92,12 @@ class Rollout:
         fresh = [task for task in live if not is_dirty(tx, task, service)]
         if not fresh:
             self._slots.add(slot)
+            under_way = any(task.status.state < TaskState.RUNNING for task in live)
             if unheard:
-                self.unheard.add(slot)
+                (self.moving if under_way else self.unheard).add(slot)
             elif not takes_none and not self._put_off(slot, _retry_time(tx, service, tasks, now), now, self.resting):
                 self.dirty[slot] = None
-                if any(task.status.state < TaskState.RUNNING for task in live):
+                if under_way:
                     self._unsettled[slot] = None
             return
         moved = was_moving or replaced

@@ -231,12 +231,10 @@ async def test_info_shows_no_join_token(session, manager):
 @pytest.mark.parametrize(
     "body",
     [
-        {"AutoLockManagers": True},
         {"DefaultAddrPool": ["10.0.0.0/8"]},
         {"SubnetSize": 25},
         {"DataPathPort": 4790},
         {"DataPathAddr": "10.0.0.1"},
-        {"Spec": {"EncryptionConfig": {"AutoLockManagers": True}}},
         {"Spec": {"CAConfig": {"ExternalCAs": [{"URL": "x"}]}}},
         {"Spec": {"Raft": {"ElectionTick": 3}}},
     ],
@@ -248,10 +246,7 @@ async def test_what_a_cluster_can_not_do_yet_is_refused_at_init(session, node, b
     assert node.asked == []
 
 
-async def test_tokens_can_be_rotated_but_managers_not_locked(session, manager):
-    async with session.post(f"{BASE}/swarm/update?version=1&rotateManagerUnlockKey=true", json={}) as response:
-        assert response.status == 400
-        assert "rotateManagerUnlockKey" in await refusal(response)
+async def test_a_manager_that_is_not_locked_says_so(session, manager):
     async with session.post(f"{BASE}/swarm/unlock", json={"UnlockKey": "x"}) as response:
         assert (response.status, await refusal(response)) == (409, "swarm is not locked")
 

@@ -81,9 +81,13 @@ def test_a_container_sees_its_files_with_their_owner_and_mode_in_memory(app: Clu
 
 
 def test_owner_mode_and_target_are_as_asked(app: Cluster) -> None:
-    create(app, "odd", "w1", "--secret", "source=password,target=/a/b/c,uid=1000,gid=50,mode=0440")
+    app.pyswarm("m1", "config", "create", "script", "-", input=b"#!/bin/sh\necho it ran\n")
+    odd = ("--secret", "source=password,target=/a/b/c,uid=1000,gid=50,mode=0440", "--config", "source=script,mode=0555")
+    create(app, "odd", "w1", *odd, "--read-only", "--user", "1000")
     shown = in_container(app, "w1", "odd", "stat", "-c", "%a %u %g", "/a/b/c")
     assert shown == "440 1000 50\n"
+    assert in_container(app, "w1", "odd", "cat", "/a/b/c") == HIDDEN
+    assert in_container(app, "w1", "odd", "/script") == "it ran\n"
     app.pyswarm("m1", "service", "rm", "odd")
 
 

@@ -66,11 +66,12 @@ def add_version(tx: Transaction, kind: DependencyKind, ref: str, data: bytes, ne
     """Makes `data` the newest version, and has every service that uses an older one updated to it.
 
     Returns its id, and whether services are left for which there was no room in this transaction: then it is to be
-    called again. Data that the newest version has already makes no other. Raises NotFound or InvalidArgument.
+    called again. Data that the newest version has already makes no other, nor does the same request once more, even if
+    there are newer ones since. Raises NotFound or InvalidArgument.
     """
     newest = versions_of(tx, find_dependency(tx, kind, ref))[-1]
     used = 0
-    if newest.spec.data != data:
+    if newest.spec.data != data and tx.dependency((kind, new_id)) is None:
         newest, used = _supersede(tx, newest, data, new_id), len(data)
     older = {key_of(version) for version in versions_of(tx, newest)} - {key_of(newest)}
     for service in users_of(tx, older):

@@ -304,6 +304,17 @@ async def test_a_version_asked_for_twice_or_with_the_same_data_is_made_once(worl
     assert world.store.index == before
 
 
+async def test_a_request_made_again_after_somebody_elses_changes_nothing(world: ControlWorld) -> None:
+    web = await world.create("web", task=using([(await create(world), "one", "one")]))
+    await world.control.add_dependency_version(Secret, "one", b"mine", b"v2")
+    theirs = await world.control.add_dependency_version(Secret, "one", b"theirs", b"v3")
+    before = world.store.index
+    await world.control.add_dependency_version(Secret, "one", b"mine", b"v2")
+    assert world.store.index == before
+    assert (await world.control.get_secret("one")).id == theirs
+    assert used_by(await world.control.get_service(web.id)) == {"one": theirs}
+
+
 async def test_a_service_that_was_rolled_back_is_rolled_forward_by_the_next_version(world: ControlWorld) -> None:
     old = await create(world)
     web = await world.create("web", task=using([(old, "one", "one")]))

@@ -82,6 +82,9 @@ def test_a_task_answers_while_it_runs_shall_run_and_has_an_address() -> None:
         assert world.backends() == []
     assert world.put(running()).is_new
     assert world.backends() == ["a at 10.0.0.1 -> 172.17.0.2:80"]
+    assert world.put(running(address="")) == Change(is_new=True), "it has become unhealthy"
+    assert world.backends() == []
+    world.put(running())
     assert world.put(make_task("a", "n1", TaskState.FAILED, ports=WEB)) == Change(is_new=True)
     assert world.backends() == []
 

@@ -97,7 +97,11 @@ class Group:
 
 
 class Queue:
-    """Groups that are to be looked at, and groups that wait for something to change."""
+    """Groups that are to be looked at, and groups that wait for something to change.
+
+    Those that wait for the same nodes fare alike: when something changes the first of them tries, and the next only if
+    there was room for that one, or if there is now another reason to be told.
+    """
 
     def __init__(self, cache: RequirementsCache) -> None:
         self._cache = cache
@@ -105,7 +109,9 @@ class Queue:
         # The first of an OrderedDict is found at once, also after many others have left from before it.
         self._due_on_node: OrderedDict[GroupKey, None] = OrderedDict()
         self._due: OrderedDict[GroupKey, None] = OrderedDict()
-        self._waiting: dict[Requirements | str, dict[GroupKey, None]] = {}
+        self._waiting: dict[Requirements | str, OrderedDict[GroupKey, None]] = {}
+        self._reasons: dict[Requirements | str, str] = {}
+        """What those that wait for the same nodes were told."""
         self._late: dict[GroupKey, int] = {}
         """Of those that wait, the few that are due at a time (ns) even if nothing changes."""
 
@@ -127,11 +133,24 @@ class Queue:
                 self.rest(group)
 
     def wake(self, changes: Changes) -> None:
-        """Groups that may fare better, or wait for another reason, after `changes` are due again."""
-        woken = [waits_on for waits_on in self._waiting if changes.concern(waits_on)]
-        for waits_on in woken:
-            for key in list(self._waiting[waits_on]):
-                self._make_due(self._groups[key])
+        """Who may fare better, or wait for another reason, after `changes` is due again."""
+        for waits_on in [waits_on for waits_on in self._waiting if changes.concern(waits_on)]:
+            if isinstance(waits_on, str):
+                # These have nothing in common but the node that was chosen for them.
+                self._wake_all(waits_on)
+            else:
+                self._wake_next(waits_on)
+
+    def found_room(self, group: Group) -> None:
+        """There may be room for another that waits for the same."""
+        if not group.node_id:
+            self._wake_next(group.waits_on)
+
+    def found_none(self, group: Group, reason: str) -> None:
+        """If the reason is a new one the others shall say so too."""
+        if not group.node_id and self._reasons.get(group.waits_on) != reason:
+            self._wake_all(group.waits_on)
+            self._reasons[group.waits_on] = reason
 
     def wake_late(self, now: int) -> None:
         for key in [key for key, time in self._late.items() if time <= now]:
@@ -154,15 +173,25 @@ class Queue:
         self._due.pop(group.key, None)
         if not group:
             del self._groups[group.key]
+            self.found_room(group)  # it may have been the one to try
+            self._forget_reason(group.waits_on)
             return
         group.rests = True
-        self._waiting.setdefault(group.waits_on, {})[group.key] = None
+        self._waiting.setdefault(group.waits_on, OrderedDict())[group.key] = None
         if until is not None:
             self._late[group.key] = until
 
     @property
     def anybody_waits(self) -> bool:
         return bool(self._waiting)
+
+    def _wake_next(self, waits_on: Requirements | str) -> None:
+        if waiting := self._waiting.get(waits_on):
+            self._make_due(self._groups[next(iter(waiting))])
+
+    def _wake_all(self, waits_on: Requirements | str) -> None:
+        for key in list(self._waiting.get(waits_on, ())):
+            self._make_due(self._groups[key])
 
     def _make_due(self, group: Group) -> None:
         self._stop_waiting(group)
@@ -176,6 +205,11 @@ class Queue:
             del waiting[group.key]
             if not waiting:
                 del self._waiting[group.waits_on]
+                self._forget_reason(group.waits_on)
+
+    def _forget_reason(self, waits_on: Requirements | str) -> None:
+        if waits_on not in self._waiting:
+            self._reasons.pop(waits_on, None)
 
 
 def key_of(task: Task) -> GroupKey:

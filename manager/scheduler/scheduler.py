@@ -162,6 +162,8 @@ class Scheduler:
             placed += 1
         if not group:
             self._queue.rest(group)
+        elif placed:
+            self._queue.found_room(group)
         return placed
 
     def _pool(self, group: Group, tx: Transaction) -> Pool:
@@ -206,6 +208,7 @@ class Scheduler:
 
     def _tell(self, group: Group, reason: str, tx: Transaction, now: int, limit: int) -> int:
         """Writes the reason on up to `limit` tasks that do not carry it yet."""
+        self._queue.found_none(group, reason)
         later = group.wait_for(reason, now)
         untold = group.untold(limit)
         for task in self._tasks(group, untold, tx):

@@ -557,3 +557,42 @@ def test_many_waiting_tasks_are_not_looked_at_one_by_one_at_every_change():
     stage.run()
     assert sum(bool(task.node_id) for task in stage.tx.tasks()) == 2
     assert len(looks) < 10
+
+
+def test_many_waiting_services_do_not_all_try_at_every_change():
+    stage = Scheduling()
+    put_nodes(stage, 1, memory=1 << 30)
+    waiting = [task_id for number in range(100) for task_id in stage.waiting(f"s{number:03}", memory=1 << 30)]
+    stage.run()
+    (running,) = [task_id for task_id in waiting if stage.task(task_id).node_id]
+    looks: list[str] = []
+    look = stage.tx.task
+    stage.tx.task = lambda task_id: looks.append(task_id) or look(task_id)
+    stage.becomes(running, TaskState.FAILED)
+    stage.run()
+    assert len(looks) < 10
+    assert sum(stage.task(task_id).node_id != "" for task_id in waiting) == 2
+
+
+def test_waiting_services_get_room_in_turn_and_all_of_it():
+    stage = Scheduling()
+    put_nodes(stage, 1, memory=1 << 30)
+    ids = [task_id for number in range(10) for task_id in stage.waiting(f"s{number}", memory=1 << 30)]
+    stage.run()
+    for number in range(4):
+        stage.put(make_node(f"more{number}", memory=2 << 30))
+    stage.run()
+    assert sum(bool(stage.task(task_id).node_id) for task_id in ids) == 9
+    (last,) = [task_id for task_id in ids if not stage.task(task_id).node_id]
+    assert stage.reason(last) == "no suitable node (insufficient resources on 5 nodes)"
+
+
+def test_another_takes_the_room_when_the_one_whose_turn_it_is_has_gone():
+    stage = Scheduling()
+    put_nodes(stage, 1, state=NodeState.DOWN)
+    first, second = (task_id for name in "ab" for task_id in stage.waiting(name))
+    stage.run()
+    stage.put(make_node("node0"))
+    stage.remove(Task, first)
+    stage.run()
+    assert stage.node_of(second) == "node0"

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 COMMANDS = frozenset({"network", "stack"})
 """By their last word."""
 
-_SERVICE = "credential-spec endpoint-mode isolation"
+_SERVICE = "credential-spec isolation"
 _INIT = "external-ca data-path-addr data-path-port default-addr-pool default-addr-pool-mask-length"
 
 FLAGS: Mapping[str, frozenset[str]] = {

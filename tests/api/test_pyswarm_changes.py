@@ -50,6 +50,7 @@ CREATE = {
     ],
     "no health": ["--no-healthcheck"],
     "log": ["--log-driver", "json-file", "--log-opt", "max-size=1m", "--log-opt", "max-file=2"],
+    "endpoint": ["--endpoint-mode", "vip"],
     "job": ["--mode", "replicated-job", "--replicas", "4", "--max-concurrent", "2"],
     "job all at once": ["--mode", "replicated-job", "--replicas", "4"],
     "job of one": ["--mode", "replicated-job"],
@@ -215,6 +216,14 @@ async def test_update(docker, pyswarm, cluster, flags):
         assert (await run("service", "update", "--detach", *flags, name)).lines == [name]
         assert (spec_of(cluster, name) == before) == ("80/sctp" in flags)
     assert spec_of(cluster, "ours") == spec_of(cluster, "theirs")
+
+
+async def test_what_needs_overlay_networks_is_refused_by_both_alike(docker, pyswarm, cluster):
+    flags = ["service", "create", "--detach", "--name", "web", "--endpoint-mode", "dnsrr", "busybox"]
+    theirs, ours = [await run(*flags) for run in (docker.run, pyswarm.run)]
+    assert (theirs.exit, ours.exit) == (1, 1)
+    assert "endpoint mode dnsrr needs overlay networks" in ours.stderr
+    assert "endpoint mode dnsrr needs overlay networks" in theirs.stderr
 
 
 async def test_update_rollback_and_scale(pyswarm, cluster):

@@ -45,9 +45,9 @@ def _replacement_flags(verb: str, done: str, actions: Sequence[str]) -> Sequence
         ([f"--{verb}-parallelism"], {"type": COUNT, "help": f"Tasks {done} at a time, 0 for all (1)."}),
         ([f"--{verb}-delay"], {"type": DURATION, "help": f"Delay between tasks that are {done} (0s)."}),
         ([f"--{verb}-monitor"], {"type": DURATION, "help": f"How long a task that was {done} is watched (5s)."}),
-        ([f"--{verb}-failure-action"], {"type": Choice(actions), "help": f"What follows if a {verb} fails (pause)."}),
-        ([f"--{verb}-max-failure-ratio"], {"type": RATIO, "help": f"Part of the tasks that may fail at a {verb} (0)."}),
-        ([f"--{verb}-order"], {"type": Choice(orders), "help": f"What comes first at a {verb} (stop-first)."}),
+        ([f"--{verb}-failure-action"], {"type": Choice(actions), "help": f"What follows if {verb}s fail (pause)."}),
+        ([f"--{verb}-max-failure-ratio"], {"type": RATIO, "help": f"Part of the tasks that may fail at {verb}s (0)."}),
+        ([f"--{verb}-order"], {"type": Choice(orders), "help": f"What comes first at {verb}s (stop-first)."}),
     )
 
 
@@ -57,6 +57,7 @@ _SHARED: Sequence[_Flag] = (
     (["--replicas-max-per-node"], {"type": COUNT, "help": "Most tasks per node (0: without limit)."}),
     (["--cap-add"], {"multiple": True, "help": "Add Linux capabilities, like NET_ADMIN."}),
     (["--cap-drop"], {"multiple": True, "help": "Drop Linux capabilities."}),
+    (["--endpoint-mode"], {"type": Choice(["vip", "dnsrr"]), "help": "How the service is reached (vip)."}),
     (["--entrypoint"], {"type": COMMAND, "help": "Overwrite the default entry point of the image."}),
     (["--hostname"], {"help": "Container hostname."}),
     (["-u", "--user"], {"help": "User name or id, and group: NAME|UID[:GROUP|GID]."}),
@@ -141,6 +142,8 @@ def apply_shared(spec: Json, given: dict[str, Any]) -> None:
     change_health(container, given)
     _apply_resources(template, given)
     _apply_log_driver(template, given)
+    if given["endpoint_mode"] is not None:
+        _section(spec, "EndpointSpec", {})["Mode"] = given["endpoint_mode"]
     if given["replicas_max_per_node"] is not None:
         _section(template, "Placement", {})["MaxReplicas"] = given["replicas_max_per_node"]
     restart = {

@@ -10,8 +10,9 @@ from core.errors import FailedPrecondition, InvalidArgument, NotFound, OutOfSequ
 from core.model import ContainerSpec, Role, ServiceSpec, TaskSpec
 from identity.files import Locked, load
 from identity.unlock import unlock_key_text
+from manager.backup import sealed
 from manager.control import Rotations
-from pyswarm.engineapi.ports import InitRequest, JoinRequest, NotLocked, NotManager, SwarmLocked
+from pyswarm.engineapi.ports import InitRequest, JoinRequest, NotLocked, NotManager, RestoreRequest, SwarmLocked
 from pyswarm.node import recovery as local_recovery
 from raft import Locked as LogLocked
 from raft import inspect_log
@@ -216,6 +217,26 @@ async def test_CA_08_a_locked_manager_goes_on_alone_once_it_is_unlocked(nodes: l
     assert one.api.status().state == "locked"
     await one.api.unlock(unlock_key_text(key))
     assert (await one.api.control().get_service("web")).spec.name == "web"
+
+
+async def test_CA_08_a_cluster_out_of_a_backup_is_locked_with_the_key_that_it_had(
+    nodes: list[LocalNode], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sealed, "_SCRYPT_N", 2)
+    one, two, _ = nodes
+    await one.init()
+    key = await set_autolock(one, True)
+    backup = b"".join(await one.api.backup("correct horse battery staple"))
+    await one.stop()
+
+    async def stream() -> AsyncIterator[bytes]:
+        yield backup
+
+    await two.api.restore(RestoreRequest(two.addr, two.addr, "correct horse battery staple"), stream())
+    await settled(two, key)
+    await restart(two)
+    await two.api.unlock(unlock_key_text(key))
+    assert await two.api.control().get_unlock_key() == key
 
 
 async def test_CA_08_a_locked_manager_leaves_only_by_force(nodes: list[LocalNode]) -> None:

@@ -2,8 +2,8 @@
 
 `python -m benchmarks.scheduler [--only NAME]... [--rounds N]`; prints JSON. `decided_s` is the leader's turns with the
 transactions they write to; `committed_s` is the rest of a write: the log entries made, rolled back and applied, with a
-watcher; `total_s` is both. All are processor time, medians of the rounds. `yardstick_us` is what a fixed piece of Python
-cost in the same run: on a busy machine every figure grows with it.
+watcher; `total_s` is both. All are processor time, medians of the rounds. `yardstick_us` is what a fixed piece of
+Python cost in the same run: on a busy machine every figure grows with it.
 """
 
 import argparse

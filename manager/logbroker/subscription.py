@@ -9,7 +9,7 @@ from core.clock import Clock
 from core.errors import InvalidArgument, PyswarmError
 from core.model import LogLine, LogOptions, Task, TaskState
 from manager.logbroker.buffer import LineBuffer
-from manager.logbroker.order import TimeOrder
+from manager.logbroker.order import WINDOW, TimeOrder
 from manager.logbroker.part import NodePart
 from manager.store import Event, EventKind, View
 from proto import dispatcher_pb2 as pb
@@ -32,12 +32,14 @@ class Session(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds, for nodes that have a session; only where nothing is followed, as a follower may be silent for ever."""
+    """Seconds, for nodes that have a session."""
 
     answer: float = 10.0
-    """Until the first word."""
+    """Until the first word; only where nothing is followed, as a follower may be silent for ever."""
     silence: float = 30.0
-    """Between two words."""
+    """Between two words; there too."""
+    order: float = WINDOW
+    """For which a line waits for earlier ones of other tasks."""
 
 
 class Subscription:
@@ -62,7 +64,7 @@ class Subscription:
         self._patience = patience
         self._parts: dict[str, NodePart] = {}
         self._buffer = LineBuffer()
-        self._order = TimeOrder()
+        self._order = TimeOrder(patience.order)
         self._warnings: list[LogLine] = []
         self._error: PyswarmError | None = None
 

@@ -91,6 +91,21 @@ async def test_LOG_01_without_follow_it_ends_when_every_node_has_answered() -> N
             }, "whatever the agent says of itself"
 
 
+async def test_lines_of_several_nodes_come_by_their_times() -> None:
+    patience = Patience(order=1000)
+    async with leading(prepare=web, patience=patience) as leader, leader.agent("n1") as one, leader.agent("n2") as two:
+        for agent in (one, two):
+            await agent.welcomed()
+        async with reading(leader) as reader:
+            asked = {agent: await agent.next("logs") for agent in (one, two)}
+            late = [line("b", "second", 2), line("b", "fourth", 4)]
+            await two.publish(answer(two, asked[two], *late), answer(two, asked[two], done=True))
+            assert reader.texts == [], "they wait for the other node"
+            early = [line("a", "first", 1), line("a", "third", 3)]
+            await one.publish(answer(one, asked[one], *early), answer(one, asked[one], done=True))
+            assert await reader.end() == ["first", "second", "third", "fourth"]
+
+
 async def test_LOG_01_a_node_that_is_gone_is_named_at_the_end() -> None:
     async with leading(prepare=web) as leader:
         async with leader.agent("n2", description=NodeDescription(hostname="vm2")) as two:

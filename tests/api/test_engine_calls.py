@@ -6,7 +6,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from pyswarm.engineapi.app import make_app
 from pyswarm.engineapi.ports import InitRequest
+from pyswarm.engineapi.server import Server
 from tests.support.fake_engine import FakeEngine
 from tests.support.waiting import eventually
 
@@ -102,6 +104,16 @@ async def test_an_engine_that_goes_away_ends_the_exec(session, engine: FakeEngin
     for echo in list(engine.echoes):
         echo.close()
     assert await talking in (b"", b"HELLO\n")
+
+
+async def test_a_daemon_that_stops_ends_what_is_handed_over(node, engine: FakeEngine, tmp_path: Path):
+    server = Server(make_app(node), tmp_path / "second.sock")
+    await server.start()
+    talking = asyncio.create_task(talk(tmp_path / "second.sock", b"hello\n", end=False))
+    await eventually("it is being talked to", lambda: engine.open == 1)
+    await asyncio.wait_for(server.stop(), 20)
+    assert await talking in (b"", b"HELLO\n")
+    await eventually("the engine's connection is closed", lambda: engine.open == 0)
 
 
 async def test_half_an_answer_does_not_look_like_a_whole_one(session, engine):

@@ -5,12 +5,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 
 from core.clock import SECOND
-from core.model import Task
+from core.model import PortConfig, Task
 from manager.scheduler.nodes import Changes
 from manager.scheduler.requirements import Requirements, RequirementsCache
 
-GroupKey = tuple[str, int, str]
-"""Service, spec version, and the node that was chosen for the task when it was made (global services), or empty."""
+GroupKey = tuple[str, int, str, tuple[PortConfig, ...]]
+"""Service, spec version, the node that was chosen for the task when it was made (global services), or empty, and its
+ports: those may be of a later version."""
 
 MANY = 200
 """Told tasks beyond which a group is told another reason only now and then: a cluster in motion gives another one every
@@ -37,7 +38,7 @@ class Group:
 
     def __init__(self, key: GroupKey, requirements: Requirements, preferences: Sequence[str]) -> None:
         self.key = key
-        self.service_id, self.spec_version, self.node_id = key
+        self.service_id, self.spec_version, self.node_id, _ = key
         self.requirements = requirements
         self.preferences = preferences
         self.waits_on: Requirements | str = self.node_id or requirements
@@ -213,7 +214,7 @@ class Queue:
 
 
 def key_of(task: Task) -> GroupKey:
-    return task.service_id, task.spec_version, task.node_id
+    return task.service_id, task.spec_version, task.node_id, task.ports
 
 
 def _preferences_of(task: Task) -> Sequence[str]:

@@ -11,6 +11,7 @@ from core.model import (
     Placement,
     Platform,
     Plugin,
+    PortConfig,
     Protocol,
     PublishMode,
     Resources,
@@ -111,14 +112,17 @@ def _host_ports(task: Task) -> tuple[tuple[Protocol, int], ...]:
 
 
 class RequirementsCache:
-    """Requirements by (service, spec version): all tasks of one have the same. Equal ones are one object."""
+    """Requirements by (service, spec version, ports): all tasks of one have the same. Equal ones are one object.
+
+    A task may have been given the ports of a later version.
+    """
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, int], Requirements] = {}
+        self._known: dict[tuple[str, int, tuple[PortConfig, ...]], Requirements] = {}
         self._distinct: dict[Requirements, Requirements] = {}
 
     def of(self, task: Task) -> Requirements:
-        key = (task.service_id, task.spec_version)
+        key = (task.service_id, task.spec_version, task.ports)
         known = self._known.get(key)
         if known is None:
             if len(self._known) >= _MAX_CACHED:

@@ -387,6 +387,20 @@ def test_SCH_21_a_host_port_has_one_task_a_node():
     assert stage.node_of(third) == stage.task(first).node_id
 
 
+def test_SCH_21_tasks_of_one_version_hold_the_ports_that_each_has_been_given():
+    """A task that was made just before its service published a port is given that port."""
+    stage = Scheduling()
+    put_nodes(stage, 1)
+    stage.waiting("a")
+    stage.run()
+    (late,) = stage.waiting("a", host_ports=[80])
+    stage.run()
+    assert stage.node_of(late)
+    (other,) = stage.waiting("b", host_ports=[80])
+    stage.run()
+    assert stage.reason(other) == "no suitable node (host-mode port already in use on 1 node)"
+
+
 def test_SCH_23_the_same_task_seen_twice_is_claimed_once():
     stage = Scheduling()
     stage.put(make_node("node", memory=1 << 30))

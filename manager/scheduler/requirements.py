@@ -125,9 +125,9 @@ class RequirementsCache:
         key = (task.service_id, task.spec_version, task.ports)
         known = self._known.get(key)
         if known is None:
-            if len(self._known) >= _MAX_CACHED:
-                self._known.clear()
-                self._distinct.clear()
+            for cached in (self._known, self._distinct):
+                if len(cached) >= _MAX_CACHED:
+                    cached.clear()
             found = requirements_of(task)
             known = self._known[key] = self._distinct.setdefault(found, found)
         return known

@@ -8,6 +8,7 @@ from core.backoff import Backoff
 from core.errors import DeadlineExceeded, NotLeader, PermissionDenied, PyswarmError, Unauthenticated, Untrusted
 from core.logs import logger
 from worker.managers import ManagerList
+from worker.session import is_cancelled
 
 PATIENCE = (2.0, 8.0)
 """Seconds to wait for a manager's welcome: at first, and at most. Short at first, so that a manager that lost its power
@@ -45,7 +46,7 @@ class SessionKeeper:
 
     async def run(self) -> None:
         """Until cancelled."""
-        while True:
+        while not is_cancelled():
             self._addr = self._managers.next()
             if not (self._addr and await self._try()):
                 await asyncio.sleep(self._backoff.next())

@@ -80,7 +80,7 @@ class Session:
         except grpc.aio.AioRpcError as error:
             raise error_of(error) from error
         except asyncio.CancelledError:  # also grpc.aio's word for a call that was cancelled on this side
-            if _cancelled():
+            if is_cancelled():
                 raise
             if not self._ended:
                 raise Unavailable("the session broke") from None
@@ -212,6 +212,8 @@ def _removed(assignments: pb.Assignments) -> list[DependencyKey]:
     return [*secrets, *((Config, config_id) for config_id in assignments.removed_configs)]
 
 
-def _cancelled() -> bool:
+def is_cancelled() -> bool:
+    """Whether somebody wants the running task to end. gRPC takes a cancellation that comes while a call begins for the
+    call's, and the task would go on with what the manager answered."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

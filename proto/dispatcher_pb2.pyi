@@ -407,6 +407,7 @@ class LogOptions(_message.Message):
     FOLLOW_FIELD_NUMBER: _builtins.int
     SINCE_FIELD_NUMBER: _builtins.int
     TAIL_FIELD_NUMBER: _builtins.int
+    DETAILS_FIELD_NUMBER: _builtins.int
     stdout: _builtins.bool
     stderr: _builtins.bool
     follow: _builtins.bool
@@ -414,6 +415,7 @@ class LogOptions(_message.Message):
     """nanoseconds since the epoch; 0 is the beginning"""
     tail: _builtins.int
     """lines; negative is all"""
+    details: _builtins.bool
     def __init__(
         self,
         *,
@@ -422,10 +424,11 @@ class LogOptions(_message.Message):
         follow: _builtins.bool = ...,
         since: _builtins.int = ...,
         tail: _builtins.int = ...,
+        details: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["follow", b"follow", "since", b"since", "stderr", b"stderr", "stdout", b"stdout", "tail", b"tail"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["details", b"details", "follow", b"follow", "since", b"since", "stderr", b"stderr", "stdout", b"stdout", "tail", b"tail"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -473,12 +476,15 @@ class LogLine(_message.Message):
     TIMESTAMP_FIELD_NUMBER: _builtins.int
     STDERR_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
+    DETAILS_FIELD_NUMBER: _builtins.int
     service_id: _builtins.str
     node_id: _builtins.str
     task_id: _builtins.str
     timestamp: _builtins.int
     stderr: _builtins.bool
     data: _builtins.bytes
+    details: _builtins.str
+    """key=value, by commas: what the log driver was told to add"""
     def __init__(
         self,
         *,
@@ -488,10 +494,11 @@ class LogLine(_message.Message):
         timestamp: _builtins.int = ...,
         stderr: _builtins.bool = ...,
         data: _builtins.bytes = ...,
+        details: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "node_id", b"node_id", "service_id", b"service_id", "stderr", b"stderr", "task_id", b"task_id", "timestamp", b"timestamp"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "details", b"details", "node_id", b"node_id", "service_id", b"service_id", "stderr", b"stderr", "task_id", b"task_id", "timestamp", b"timestamp"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

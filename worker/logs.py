@@ -36,7 +36,7 @@ class LogPublisher:
             return
         if message.id not in self._open:
             wanted = message.options
-            options = LogOptions(wanted.stdout, wanted.stderr, wanted.follow, wanted.since, wanted.tail)
+            options = LogOptions(wanted.stdout, wanted.stderr, wanted.follow, wanted.since, wanted.tail, wanted.details)
             subscription = _Subscription(self._session_id, message.id, options, self._find)
             job = asyncio.create_task(subscription.run(self._dispatcher))
             job.add_done_callback(lambda _: self._open.pop(message.id))
@@ -119,4 +119,5 @@ def _encode(line: LogLine) -> pb.LogLine:
         timestamp=line.timestamp,
         stderr=line.stderr,
         data=line.data,
+        details=line.details,
     )

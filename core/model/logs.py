@@ -12,6 +12,8 @@ class LogOptions:
     """Nanoseconds since the epoch; 0 is the beginning."""
     tail: int = -1
     """Lines of each task; negative is all."""
+    details: bool = False
+    """With what each log driver was told to add: labels, environment variables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +25,5 @@ class LogLine:
     stderr: bool = False
     data: bytes = b""
     """As written, with its line end."""
+    details: str = ""
+    """`key=value`, by commas, as the engine writes them: what the log driver was told to add, if that was asked for."""

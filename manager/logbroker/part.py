@@ -49,5 +49,6 @@ class NodePart:
             if service_id is None or line.timestamp <= self._had.get(line.task_id, -1):
                 continue
             self._newest[line.task_id] = max(line.timestamp, self._newest.get(line.task_id, 0))
-            lines.append(LogLine(service_id, self.node_id, line.task_id, line.timestamp, line.stderr, line.data))
+            ids = (service_id, self.node_id, line.task_id)
+            lines.append(LogLine(*ids, line.timestamp, line.stderr, line.data, line.details))
         return lines

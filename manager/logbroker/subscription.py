@@ -178,6 +178,7 @@ class Subscription:
             follow=options.follow,
             since=options.since,
             tail=options.tail,
+            details=options.details,
         )
         session.subscribe(pb.LogSubscription(id=self.id, task_ids=task_ids, options=asked))
 

@@ -111,3 +111,18 @@ async def test_our_command_and_dockers_show_a_terminals_log_only_raw(session, ma
             refused = await command.run("service", "logs", target)
             assert (refused.exit, refused.stderr) == (1, "tty service logs only supported with --raw\n")
             assert (await command.run("service", "logs", "--raw", target)).stdout == "hello\r\n"
+
+
+async def test_what_a_log_driver_adds_stands_among_the_details(session, manager, docker, socket_path):
+    task = next(iter(manager.cluster.tasks.values()))
+    ids = (task.service_id, task.node_id, task.id)
+    manager.cluster.lines = [LogLine(*ids, 10**9, False, b"hello\n", details="a=b,tier=front")]
+    context = (
+        f"com.docker.swarm.node.id={ids[1]},com.docker.swarm.service.id={ids[0]},com.docker.swarm.task.id={ids[2]}"
+    )
+    async with session.get(f"{BASE}/tasks/{task.id}/logs?stdout=1&details=1") as response:
+        assert (await response.read())[8:].decode() == f"a=b,{context},tier=front hello\n"
+    assert manager.cluster.log_options.details
+    for command in (docker, PyswarmCli(socket_path)):
+        assert (await command("service", "logs", "--details", "web")).stdout.endswith("| a=b,tier=front hello\n")
+        assert (await command("service", "logs", "web")).stdout.endswith("| hello\n")

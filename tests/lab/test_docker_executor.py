@@ -9,6 +9,7 @@ import pytest
 from core.clock import SECOND
 from core.model import (
     BindOptions,
+    LogDriver,
     LogOptions,
     Mount,
     MountType,
@@ -152,6 +153,19 @@ async def test_logs_are_cut_as_asked(node):
     assert [line.stderr for line in lines] == [False, False, False, True]
     assert [line.timestamp for line in lines] == sorted(line.timestamp for line in lines)
     assert await node.log(task, since=lines[-1].timestamp) == [b"err\n"]
+
+
+async def test_logs_carry_what_their_driver_was_told_to_add(node):
+    driver = LogDriver("json-file", {"labels": "tier", "env": "STAGE"})
+    task = make_task("echo", "hello", env=("STAGE=one two",), labels={"tier": "front"})
+    task = dataclasses.replace(task, spec=dataclasses.replace(task.spec, log_driver=driver))
+    await node.run(task)
+    await node.until(task, TaskState.COMPLETE)
+    controller = node.worker.tasks[task.id].controller
+    (line,) = [line async for line in controller.logs(LogOptions(details=True))]
+    assert (line.details, line.data) == ("STAGE=one+two,tier=front", b"hello\n")
+    (plain,) = [line async for line in controller.logs(LogOptions())]
+    assert (plain.details, plain.data) == ("", b"hello\n")
 
 
 async def test_logs_are_followed_from_before_the_start_to_the_end(node):

@@ -64,6 +64,7 @@ def _read_options(request: web.Request) -> LogOptions:
         follow=flag(request, "follow"),
         since=moment(request, "since") or 0,
         tail=_read_tail(request.query.get("tail", "")),
+        details=flag(request, "details"),
     )
 
 

@@ -14,10 +14,9 @@ def log_text(line: LogLine, *, timestamps: bool, details: bool) -> bytes:
     if timestamps:
         prefix += f"{show_log_time(line.timestamp)} "
     if details:
-        prefix += (
-            f"com.docker.swarm.node.id={line.node_id},com.docker.swarm.service.id={line.service_id},"
-            f"com.docker.swarm.task.id={line.task_id} "
-        )
+        ids = {"node": line.node_id, "service": line.service_id, "task": line.task_id}
+        pairs = [f"com.docker.swarm.{noun}.id={item_id}" for noun, item_id in ids.items()]
+        prefix += ",".join(sorted([*pairs, *filter(None, line.details.split(","))])) + " "
     return prefix.encode() + line.data
 
 

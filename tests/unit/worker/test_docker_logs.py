@@ -1,7 +1,7 @@
 import pytest
 
 from core.model import LogOptions
-from worker.executor.docker.logs import entries, parameters, terminal_entries
+from worker.executor.docker.logs import details_of, entries, parameters, terminal_entries
 
 
 def frame(kind: int, payload: bytes) -> bytes:
@@ -45,12 +45,18 @@ async def test_a_terminals_lines_are_read_however_they_are_cut(size):
     ]
 
 
+def test_what_a_log_driver_adds_is_told_from_the_line():
+    assert details_of(b"a=b,c=d%20e two words\n") == ("a=b,c=d%20e", b"two words\n")
+    assert details_of(b" nothing was added\n") == ("", b"nothing was added\n")
+
+
 def test_what_is_asked_of_the_engine():
     assert parameters(LogOptions(stderr=False, since=NOON + 7, tail=5)) == {
         "stdout": True,
         "stderr": False,
         "follow": False,
         "timestamps": True,
+        "details": False,
         "since": "1709208000.000000007",
         "tail": "5",
     }

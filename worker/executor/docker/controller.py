@@ -114,7 +114,9 @@ class DockerController:
         async with self._shared.engine.logs(container.id, logs.parameters(options)) as chunks:
             entries = logs.terminal_entries if self._task.spec.container.tty else logs.entries
             async for timestamp, stderr, data in entries(chunks):
-                yield LogLine(self._task.service_id, self._shared.node_id, self._task.id, timestamp, stderr, data)
+                details, text = logs.details_of(data) if options.details else ("", data)
+                ids = (self._task.service_id, self._shared.node_id, self._task.id)
+                yield LogLine(*ids, timestamp, stderr, text, details)
 
     async def _running(self) -> Container:
         container = await self._find()

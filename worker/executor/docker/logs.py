@@ -19,6 +19,7 @@ def parameters(options: LogOptions) -> dict[str, Any]:
         "stderr": options.stderr,
         "follow": options.follow,
         "timestamps": True,
+        "details": options.details,
         "since": f"{seconds}.{nanoseconds:09}",
         "tail": "all" if options.tail < 0 else str(options.tail),
     }
@@ -49,6 +50,12 @@ async def entries(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[int, bool
         for kind, payload in _frames(rest):
             stamp, _, data = payload.partition(b" ")
             yield _nanoseconds(stamp.decode("ascii")), kind == _STDERR, data
+
+
+def details_of(data: bytes) -> tuple[str, bytes]:
+    """What the log driver added to an entry that was asked for with details, and the rest of it."""
+    details, _, rest = data.partition(b" ")
+    return details.decode(errors="replace"), rest
 
 
 def _frames(buffer: bytearray) -> Iterator[tuple[int, bytes]]:

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from core.model import NodeState, ServiceSpec, TaskState, UpdateOrder
+from core.model import NodeState, ServiceSpec, TaskState, UpdateOrder, UpdateState
 from manager.allocator.ports import PortTable
+from manager.control import services
 from manager.dispatcher.dependencies import NodeDependencies
+from manager.dispatcher.reports import record_statuses
 from manager.orchestrator import (
     global_services,
     jobs,
@@ -17,6 +19,7 @@ from manager.orchestrator import (
     rebalance,
     replicated,
     restart,
+    rollout,
     starter,
     update,
     versions,
@@ -110,6 +113,18 @@ def goes_back(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(small_cluster, "record_statuses", record)
 
 
+def lets_agents_decide(patch: pytest.MonkeyPatch) -> None:
+    """An agent that has stopped a task may say that it shall be stopped."""
+
+    def record(tx: Transaction, node_id: str, statuses: Any) -> None:
+        record_statuses(tx, node_id, statuses)
+        for task_id, status in statuses.items():
+            if status.state > TaskState.RUNNING and (task := tx.task(task_id)) is not None:
+                want(tx, task, TaskState.SHUTDOWN)
+
+    patch.setattr(small_cluster, "record_statuses", record)
+
+
 def speaks_for_agents(patch: pytest.MonkeyPatch) -> None:
     """Whoever stops a task says that it has stopped."""
 
@@ -142,6 +157,12 @@ def leaks_ports(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(PortTable, "release", lambda self, service_id: False)
 
 
+def shares_ports(patch: pytest.MonkeyPatch) -> None:
+    """Nobody asks whether a published port is free."""
+    patch.setattr(services, "_check_ports", lambda view, service_id, spec: None)
+    patch.setattr(PortTable, "_check", lambda self, service_id, ports: None)
+
+
 def never_updates(patch: pytest.MonkeyPatch) -> None:
     """An update leaves every task as it is."""
     patch.setattr("manager.orchestrator.rollout.is_dirty", lambda tx, task, service: False)
@@ -154,6 +175,15 @@ def updates_all_at_once(patch: pytest.MonkeyPatch) -> None:
 def says_too_early(patch: pytest.MonkeyPatch) -> None:
     """An update is completed once the last new task is made."""
     patch.setattr(Rollout, "done", property(lambda self: not self.dirty))
+
+
+def says_too_early_that_all_is_back(patch: pytest.MonkeyPatch) -> None:
+    """A rollback does not wait for tasks that were there before."""
+    patch.setattr(rollout, "state_of", lambda service: UpdateState.UNKNOWN)
+
+
+def never_says_that_it_is_done(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(update, "finish", lambda tx, service, now: None)
 
 
 def stops_first(patch: pytest.MonkeyPatch) -> None:
@@ -175,8 +205,8 @@ def moves_all_at_once(patch: pytest.MonkeyPatch) -> None:
     """A rebalance moves as many tasks as it can."""
     original = rebalance.Rebalancer._begin
 
-    def begin(self: Any, tx: Transaction, service: Any, layout: Any, movable: Any, most: int, now: int) -> int:
-        return original(self, tx, service, layout, movable, 100, now)
+    def begin(self: Any, tx: Transaction, service: Any, run: Any, wanted: Any, now: int) -> None:
+        original(self, tx, service, run, replace(wanted, max_unavailable=100), now)
 
     patch.setattr(rebalance.Rebalancer, "_begin", begin)
 
@@ -230,14 +260,18 @@ def drifts(patch: pytest.MonkeyPatch) -> None:
         (gives_twice, "gave a named resource twice"),
         (crowds_nodes, "copies of"),
         (goes_back, "went back"),
+        (lets_agents_decide, "an agent wants"),
         (speaks_for_agents, "a manager says"),
         (forgets_too_early, "is forgotten while it is"),
         (keeps_the_dead, "has lost its service"),
         (hoards, "task objects"),
         (leaks_ports, "is NEW: port"),
+        (shares_ports, "a port is held twice"),
         (never_updates, "was not updated"),
         (updates_all_at_once, "slots of .* move"),
         (says_too_early, "COMPLETED is said of"),
+        (says_too_early_that_all_is_back, "is rolled back, but not"),
+        (never_says_that_it_is_done, "has not ended"),
         (stops_first, "was stopped before another started"),
         (overlaps, "slot .* runs"),
         (moves_all_at_once, "spread again at once"),

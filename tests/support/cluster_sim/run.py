@@ -19,8 +19,8 @@ PAUSE = 1.5
 
 
 ACTS = (*Users.ACTS, *Troubles.ACTS)
-_CHANCES = (*ACTS, "deploy")
-"""Something must be there for the others to act on."""
+_CHANCES = (*ACTS, "deploy", "rebalance")
+"""Something must be there for the others to act on; and few services lie so that a rebalance has something to do."""
 
 
 @dataclass

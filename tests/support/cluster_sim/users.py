@@ -38,7 +38,7 @@ from tests.support.cluster_sim import images
 from tests.support.small_cluster import SmallCluster, spec
 
 MOST_SERVICES = 8
-MOST_REPLICAS = 6
+MOST_REPLICAS = 9
 ZONES = ("a", "b")
 INGRESS_PORTS = (0, 8080, 8081)
 HOST_PORT = 9090

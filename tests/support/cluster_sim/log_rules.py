@@ -184,7 +184,7 @@ class LogRules:
                 continue
             alike = task.spec_version == service.spec_version or task.spec.container == service.spec.task.container
             assert alike, f"{status.state.name} is said of {service.id}, but {task.id} is of another spec"
-            if status.state is UpdateState.ROLLBACK_COMPLETED:
+            if status.state is UpdateState.ROLLBACK_COMPLETED and not is_moved(service):
                 assert task.status.state is TaskState.RUNNING, f"{service.id} is rolled back, but not {task.id}"
 
 

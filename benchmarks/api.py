@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import json
 import multiprocessing
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -203,16 +204,35 @@ async def _cpu_percent(process: psutil.Process, period: Any) -> float:
 
 
 async def label_updates(manager: Manager, path: Path) -> dict[str, Any]:
-    """Changes of a label, each a GET and a POST that is in the log when it is answered."""
-    service = next(iter(manager.store.services()))
+    """Changes of a label, each a GET and a POST that is in the log when it is answered. Beside them, what the daemon's
+    process used of a processor for each, and what the disk took to keep as much by itself before and after."""
+    service, own = next(iter(manager.store.services())), psutil.Process()
+    floor = await asyncio.to_thread(_syncs, path.parent)
+    used = sum(own.cpu_times()[:2])
     both, posts = await elsewhere(update_labels, path, service.id, UPDATES)
+    used = sum(own.cpu_times()[:2]) - used
+    floor += await asyncio.to_thread(_syncs, path.parent)
     shown = summary(both)
     return {
         "pair_ms": shown,
         "post_ms": summary(posts),
+        "daemon_cpu_ms_each": round(1000 * used / UPDATES, 2),
+        "fdatasync_ms": summary(floor),
         "p50_ms": verdict(shown["median"], UPDATE_MS, most=True),
         "per_s": verdict(1000 * len(both) / sum(both), UPDATES_PER_S),
     }
+
+
+def _syncs(folder: Path) -> list[float]:
+    """Milliseconds of appending an entry's worth to a file and keeping it, one after the other."""
+    taken = []
+    with (folder / "floor").open("ab", buffering=0) as file:
+        for _ in range(UPDATES // 2):
+            begin = time.monotonic()
+            file.write(bytes(512))
+            os.fdatasync(file.fileno())
+            taken.append(1000 * (time.monotonic() - begin))
+    return taken
 
 
 async def measure(arguments: argparse.Namespace) -> dict[str, Any]:

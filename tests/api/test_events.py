@@ -171,6 +171,16 @@ async def test_events_are_followed_from_an_earlier_time_without_a_gap(session, m
         assert await next_line() == "service create web"
 
 
+async def test_what_the_leaders_clock_is_ahead_with_is_not_lost(session, manager):
+    manager.cluster.clock.advance(30_000 * SECOND)
+    await manager.cluster.run("early", replicas=0)
+    async with following(session, "since=0&filters=" + quote('{"type":["service"]}')) as next_line:
+        assert await next_line() == "service create early"
+    async with following(session) as next_line:
+        await manager.cluster.run("web", replicas=0)
+        assert await next_line() == "service create web"
+
+
 def local(action: str, at: int):
     actor = {"ID": "c1", "Attributes": {"name": "one"}}
     return {"Type": "container", "Action": action, "Actor": actor, "scope": "local", "timeNano": at}

@@ -23,6 +23,7 @@ from pyswarm.engineapi.request import ENGINE, control, filters, moment
 from pyswarm.engineapi.wire.events import TYPES, show_events
 from pyswarm.engineapi.wire.json_types import Json
 
+_NEVER = 2**63
 _SELECTORS = [Selector(kinds=frozenset(TYPES))]
 
 log = logger("pyswarm.engineapi")
@@ -41,9 +42,8 @@ async def events(request: web.Request) -> web.StreamResponse:
             sources.append(_Swarm(control(request), wanted))
     if wanted.wants(LOCAL):
         sources.append(_Local(request.app[ENGINE], request.query.get("filters", "")))
-    end = now if until is None else min(until, now)
-    begin = end if since is until is None else since or 0
-    past = [event for source in sources for event in await source.past(begin, end)]
+    begin, end = _NEVER if since is until is None else since or 0, _NEVER if until is None else until
+    past = [event for source in sources for event in await source.past(begin, end, now)]
     response = web.StreamResponse(headers=JSON)
     await response.prepare(request)
     try:
@@ -73,7 +73,8 @@ class _Swarm:
     version: int | None = None
     """What has been told so far."""
 
-    async def past(self, since: int, until: int) -> list[Json]:
+    async def past(self, since: int, until: int, now: int) -> list[Json]:
+        """Up to `until`, though it be after `now`: the leader's clock may be ahead of this one."""
         found, self.version = await ask(self.control.past(_SELECTORS, since))
         return [
             event
@@ -106,11 +107,11 @@ class _Local:
     filters: str
     now: int = 0
 
-    async def past(self, since: int, until: int) -> list[Json]:
-        self.now = until
-        if since >= until:
+    async def past(self, since: int, until: int, now: int) -> list[Json]:
+        self.now = now
+        if since >= now:
             return []
-        return [event async for event in self._read(since=since, until=until)]
+        return [event async for event in self._read(since=since, until=min(until, now))]
 
     async def live(self) -> AsyncIterator[Json]:
         async for event in self._read(since=self.now):

@@ -10,12 +10,15 @@ from core.errors import InvalidArgument
 from core.model import (
     ClusterSpec,
     Endpoint,
+    GenericResource,
+    LogDriver,
     Meta,
     NodeSpec,
     PortConfig,
     Service,
     ServiceMode,
     ServiceSpec,
+    Task,
     UpdateConfig,
     UpdateState,
     UpdateStatus,
@@ -189,6 +192,25 @@ def test_clients_that_write_keys_in_lower_case_are_understood():
 def test_what_is_wrong_is_said(body, message):
     with pytest.raises(InvalidArgument, match=message):
         read_service_spec(body)
+
+
+def test_the_clusters_log_driver_is_read_and_shown_and_stays_where_nothing_is_said():
+    stated = {"TaskDefaults": {"LogDriver": {"Name": "journald", "Options": {"tag": "a"}}}}
+    spec = read_cluster_spec(stated, ClusterSpec())
+    assert spec.log_driver == LogDriver("journald", {"tag": "a"})
+    assert show_cluster_spec(spec)["TaskDefaults"] == stated["TaskDefaults"]
+    assert read_cluster_spec({"TaskDefaults": {}}, spec).log_driver == spec.log_driver
+    assert show_cluster_spec(ClusterSpec())["TaskDefaults"] == {}
+
+
+def test_a_jobs_task_is_shown_with_its_run_and_slots_from_zero():
+    task = Task(id="t", slot=1, job_iteration=0, generic=(GenericResource("gpu", "UUID1"),))
+    shown = show_task(task)
+    assert ("Slot" in shown, shown["JobIteration"]) == (False, {})
+    assert shown["GenericResources"] == [{"NamedResourceSpec": {"Kind": "gpu", "Value": "UUID1"}}]
+    later = show_task(replace(task, slot=3, job_iteration=2))
+    assert (later["Slot"], later["JobIteration"]) == (2, {"Index": 2})
+    assert show_task(Task(id="t", slot=1))["Slot"] == 1
 
 
 def test_defaults_are_shown_only_where_they_are_asked_for():

@@ -109,9 +109,12 @@ class Engine:
             _told_apart(self.url),
             self._docker._query("images/create", "POST", params=params, headers=headers, timeout=None) as response,
         ):
-            async for progress in _json_lines(response):
-                if "error" in progress:
-                    raise EngineError(response.status, progress["error"])
+            try:
+                async for progress in _json_lines(response):
+                    if "error" in progress:
+                        raise EngineError(response.status, progress["error"])
+            finally:
+                response.close()
 
     @asynccontextmanager
     async def events(self, labels: Mapping[str, str], since: int) -> AsyncIterator[AsyncIterator[Mapping[str, Any]]]:

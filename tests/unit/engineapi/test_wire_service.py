@@ -24,10 +24,11 @@ from core.model import (
     UpdateStatus,
 )
 from manager.control import TaskCounts
-from pyswarm.engineapi.wire.cluster import read_update
+from pyswarm.engineapi.wire.cluster import read_cluster_spec, read_update, show_cluster_spec
 from pyswarm.engineapi.wire.membership import read_init, read_join
 from pyswarm.engineapi.wire.node import read_node_spec
 from pyswarm.engineapi.wire.service import read_service_spec, show_counts, show_service, show_service_spec
+from pyswarm.engineapi.wire.task import show_task
 from tests.unit.engineapi.specs import ANY_JSON, FULL, damaged, every_damage, service_specs
 
 MINIMAL = {

@@ -24,7 +24,7 @@ from core.model import (
     UpdateStatus,
 )
 from manager.control import TaskCounts
-from pyswarm.engineapi.wire.cluster import read_cluster_spec, read_update, show_cluster_spec
+from pyswarm.engineapi.wire.cluster import read_update, show_cluster_spec
 from pyswarm.engineapi.wire.membership import read_init, read_join
 from pyswarm.engineapi.wire.node import read_node_spec
 from pyswarm.engineapi.wire.service import read_service_spec, show_counts, show_service, show_service_spec
@@ -197,10 +197,10 @@ def test_what_is_wrong_is_said(body, message):
 
 def test_the_clusters_log_driver_is_read_and_shown_and_stays_where_nothing_is_said():
     stated = {"TaskDefaults": {"LogDriver": {"Name": "journald", "Options": {"tag": "a"}}}}
-    spec = read_cluster_spec(stated, ClusterSpec())
+    spec, _ = read_update(stated, ClusterSpec())
     assert spec.log_driver == LogDriver("journald", {"tag": "a"})
     assert show_cluster_spec(spec)["TaskDefaults"] == stated["TaskDefaults"]
-    assert read_cluster_spec({"TaskDefaults": {}}, spec).log_driver == spec.log_driver
+    assert read_update({"TaskDefaults": {}}, spec)[0].log_driver == spec.log_driver
     assert show_cluster_spec(ClusterSpec())["TaskDefaults"] == {}
 
 

@@ -36,7 +36,7 @@ class Motion:
         self._slots = {
             slot: task_id
             for slot, task_id in self._slots.items()
-            if _is_in_motion(store.task(task_id), service, config, now)
+            if _is_in_motion(store, store.task(task_id), service, config, now)
         }
         if begun and config.parallelism:
             # Where something is under way an update may begin, though others do not run either yet.
@@ -88,9 +88,13 @@ def is_usable(node: Node | None) -> bool:
     return is_good(node) and node is not None and (node.status.state, node.spec.availability) == _USABLE
 
 
-def _is_in_motion(task: Task | None, service: Service, config: UpdateConfig, now: int) -> bool:
+def _is_in_motion(store: Store, task: Task | None, service: Service, config: UpdateConfig, now: int) -> bool:
     if task is None or task.desired_state >= TaskState.SHUTDOWN or task.status.state > TaskState.RUNNING:
         return False
     if task.status.state < TaskState.RUNNING:
-        return True
+        # What waits for a place on a node that was paused meanwhile is not waited for.
+        node = store.node(task.node_id)
+        return (
+            task.status.state >= TaskState.ASSIGNED or node is None or node.spec.availability is not Availability.PAUSE
+        )
     return task.spec_version == service.spec_version and now < task.meta.updated_at + config.delay

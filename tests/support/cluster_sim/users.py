@@ -227,9 +227,9 @@ class Users:
     def _endpoint(self) -> EndpointSpec | None:
         rng = self._rng
         kind = rng.random()
-        if kind < 0.2:
+        if kind < 0.35:
             return EndpointSpec(ports=(PortConfig(target_port=80, published_port=rng.choice(INGRESS_PORTS)),))
-        if kind < 0.3:
+        if kind < 0.45:
             port = PortConfig(target_port=80, published_port=HOST_PORT, publish_mode=PublishMode.HOST)
             return EndpointSpec(ports=(port,))
         return None

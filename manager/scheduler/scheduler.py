@@ -180,15 +180,19 @@ class Scheduler:
     ) -> Iterator[NodeInfo]:
         """A node for each task in turn, until no node of `pool` can take one."""
         copies = partial(self._nodes.copies, group.service_id)
+
+        def can_take(info: NodeInfo) -> bool:
+            self._refresh(info, tx)
+            return pool.admits(info)
+
         if group.node_id:
             candidates = stay(pool)
         elif group.preferences:
-            candidates = spread_by_labels(pool, self._nodes, copies(), faulty, group.preferences)
+            candidates = spread_by_labels(pool, self._nodes, copies(), faulty, group.preferences, can_take)
         else:
             candidates = spread(pool, copies, faulty, wanted)
         for info in candidates:
-            self._refresh(info, tx)
-            if pool.admits(info):
+            if can_take(info):
                 yield info
 
     def _faulty(self, group: Group, now: int) -> Collection[NodeInfo]:

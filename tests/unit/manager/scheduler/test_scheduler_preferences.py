@@ -81,3 +81,17 @@ def test_a_waiting_task_with_preferences_says_why():
     (task_id,) = stage.waiting("a", preferences=[ZONE], memory=2 << 30)
     stage.run()
     assert stage.reason(task_id) == "no suitable node (insufficient resources on 2 nodes)"
+
+
+def test_SCH_05_a_suspect_node_that_is_passed_over_does_not_count_for_its_zone():
+    stage = Scheduling()
+    stage.put(make_node("other", spec=NodeSpec(labels={"az": "az2"})))
+    stage.waiting("a", preferences=[ZONE])
+    stage.run()
+    for node_id in ("suspect", "neighbour"):
+        stage.put(make_node(node_id, spec=NodeSpec(labels={"az": "az1"})))
+    stage.run()
+    stage.suspects.add("suspect")
+    stage.waiting("a", preferences=[ZONE])
+    stage.run()
+    assert stage.where("a") == {"neighbour": 1, "other": 1}

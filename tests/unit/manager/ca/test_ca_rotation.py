@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from cryptography import x509
+
 from core.clock import SECOND
 from core.ids import new_id
 from core.model import Cluster, Node, NodeDescription, NodeSpec, NodeState, NodeStatus, Role, RootCA
@@ -67,6 +69,7 @@ def test_CA_06_from_the_beginning_the_new_root_signs_and_the_old_one_vouches_for
     crossed = load_certificate(now.cross_signed)
     assert signed_by(crossed, load_certificate(old.cert))
     assert crossed.public_key() == load_certificate(NEW).public_key()
+    assert crossed.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length == 0, "only leaves"
     assert parse_token(old.worker_token).digest == root_digest(old.cert), "who joins still knows the old one"
     issued = _issued(cluster)
     leaf, behind = load_certificates(issued)

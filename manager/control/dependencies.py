@@ -18,12 +18,14 @@ from core.model import (
     Meta,
     Secret,
     SecretSpec,
+    Service,
     ServiceSpec,
 )
 from core.model.dependencies import R, key_of, kind_of, noun_of, referring_to, with_data, with_labels
 from manager.control.lookup import find_dependency
-from manager.control.references import dependency_by_name, users_of, versions_of
+from manager.control.references import dependency_by_name, refers, users_of, versions_of
 from manager.control.services import with_spec
+from manager.orchestrator.update_status import ROLLING, state_of
 from manager.store import Transaction
 
 _ROOM = 512 << 10
@@ -87,13 +89,20 @@ def remove(tx: Transaction, kind: DependencyKind, ref: str) -> None:
     """With all its versions. Raises NotFound, and InvalidArgument while a service uses one of them."""
     item = find_dependency(tx, kind, ref)
     versions = versions_of(tx, item)
-    users = [service.spec.name for service in users_of(tx, {key_of(version) for version in versions})]
+    keys = {key_of(version) for version in versions}
+    users = [service.spec.name for service in tx.services() if refers(service.spec, keys) or _may_return(service, keys)]
     if users:
         services = "service" if len(users) == 1 else "services"
         noun = noun_of(kind)
         raise InvalidArgument(f"{noun} '{item.spec.name}' is in use by the following {services}: {', '.join(users)}")
     for version in versions:
         tx.delete(kind, version.id)
+
+
+def _may_return(service: Service, keys: Collection[DependencyKey]) -> bool:
+    """Whether an update that is under way, and may be rolled back, leads away from one of them."""
+    rolling = state_of(service) in ROLLING
+    return rolling and service.previous_spec is not None and refers(service.previous_spec, keys)
 
 
 def _supersede(tx: Transaction, former: Dependency, data: bytes, new_id: str) -> Dependency:

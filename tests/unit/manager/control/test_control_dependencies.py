@@ -28,6 +28,8 @@ from core.model import (
     SecretSpec,
     Service,
     TaskSpec,
+    UpdateState,
+    UpdateStatus,
 )
 from core.model.dependencies import name_of, references_of
 from tests.support.control_world import ControlWorld
@@ -198,6 +200,21 @@ async def test_API_04_what_a_service_uses_cannot_be_removed(world: ControlWorld,
     await world.change(web, task=using())
     await world.control.remove_dependency(kind, "one")
     await refused(get(world, kind, "one"), "one not found", NotFound)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_an_update_may_be_rolled_back_to_cannot_be_removed(
+    world: ControlWorld, kind: DependencyKind
+) -> None:
+    item_id = await create(world, kind)
+    task = using([(item_id, "one", "one")]) if kind is Secret else using(configs=[(item_id, "one", "one")])
+    web = await world.change(await world.create("web", task=task), task=using())
+    for state in (UpdateState.UPDATING, UpdateState.COMPLETED):
+        status = UpdateStatus(state)
+        await world.write(lambda tx, status=status: tx.update(replace(tx.service(web.id), update_status=status)))
+        if state is UpdateState.UPDATING:
+            await refused(world.control.remove_dependency(kind, "one"), "in use by the following service: web$")
+    await world.control.remove_dependency(kind, "one")
 
 
 async def test_a_rollback_to_what_has_been_removed_is_refused(world: ControlWorld) -> None:

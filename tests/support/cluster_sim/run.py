@@ -49,6 +49,7 @@ class Play:
     def come_right(self) -> None:
         """Peace, in which nobody does anything but mend what cannot come right; in the end everything is removed."""
         make_peace(self.world)
+        self.run(20)  # what has failed already may yet end an update
         store = self.world.cluster.store
         for service in sorted(store.services(), key=lambda service: service.id):
             if self.state.cannot_come_right(service):

@@ -124,8 +124,11 @@ class ReplicatedOrchestrator:
         while service is not None and tx.mark < limit:
             if plan.missing:
                 slot = plan.missing.popleft()
-                if not is_filled(tx, service, tx.tasks_of_slot(service_id, slot), now):
-                    tx.create(new_task(service, slot, "", self._ids, now, TaskState.RUNNING))
+                tasks = tx.tasks_of_slot(service_id, slot)
+                if not is_filled(tx, service, tasks, now):
+                    # The Starter knows how long those before it may take to stop.
+                    desired = TaskState.READY if tasks else TaskState.RUNNING
+                    tx.create(new_task(service, slot, "", self._ids, now, desired))
             elif plan.surplus:
                 for task in tx.tasks_of_slot(service_id, plan.surplus.popleft()):
                     want(tx, task, TaskState.REMOVE)

@@ -225,3 +225,15 @@ def test_a_large_service_is_made_in_many_small_turns() -> None:
     cluster.obey_all_at_once(service.id)
     cluster.remove_service(service.id)
     assert {task.desired_state for task in cluster.tasks(service.id)} == {TaskState.REMOVE}
+
+
+def test_a_slot_that_is_filled_again_waits_for_its_last_task_to_stop(cluster: SmallCluster) -> None:
+    service = cluster.create(spec(1))
+    cluster.obey()
+    cluster.update(service.id, replace(service.spec, replicas=0))
+    cluster.update(service.id, service.spec)
+    old, new = cluster.tasks(service.id)
+    assert (old.status.state, old.desired_state) == (TaskState.RUNNING, TaskState.REMOVE)
+    assert new.desired_state is TaskState.READY
+    cluster.report(old.id, TaskState.SHUTDOWN)
+    assert cluster.task(new.id).desired_state is TaskState.RUNNING

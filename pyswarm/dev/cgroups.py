@@ -73,8 +73,8 @@ class HostCgroup:
         (group / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in wanted))
 
 
-def _rmdir(group: Path, seconds: float = 2.0) -> None:
-    """The kernel keeps a group busy for a moment after its last process has gone."""
+def _rmdir(group: Path, seconds: float = 30.0) -> None:
+    """The kernel keeps a group busy until its last process has gone wholly: a moment, or longer while disks are busy."""
     end = time.monotonic() + seconds
     while True:
         try:

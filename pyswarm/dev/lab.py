@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -94,9 +95,13 @@ class Lab:
         return hosts
 
     def down(self) -> None:
-        """Removes every host with all it holds. Safe to repeat, and after an `up` that was interrupted."""
-        for host in self.hosts:
-            host.destroy()
+        """Removes every host with all it holds. Safe to repeat, and after an `up` that was interrupted.
+
+        If one cannot be removed, the others are all the same, and it is there to be tried again.
+        """
+        with ExitStack() as all_of_them:
+            for host in self.hosts:
+                all_of_them.callback(host.destroy)
         self._switch.down()
         shutil.rmtree(self.config.root, ignore_errors=True)
 

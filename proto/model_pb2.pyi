@@ -1766,19 +1766,23 @@ class RootRotation(_message.Message):
     CERT_FIELD_NUMBER: _builtins.int
     KEY_FIELD_NUMBER: _builtins.int
     CROSS_SIGNED_FIELD_NUMBER: _builtins.int
+    PASSED_OVER_FIELD_NUMBER: _builtins.int
     cert: _builtins.bytes
     key: _builtins.bytes
     cross_signed: _builtins.bytes
+    @_builtins.property
+    def passed_over(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
         self,
         *,
         cert: _builtins.bytes = ...,
         key: _builtins.bytes = ...,
         cross_signed: _builtins.bytes = ...,
+        passed_over: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cert", b"cert", "cross_signed", b"cross_signed", "key", b"key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cert", b"cert", "cross_signed", b"cross_signed", "key", b"key", "passed_over", b"passed_over"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

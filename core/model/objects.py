@@ -230,6 +230,8 @@ class RootRotation:
     key: bytes = field(default=b"", repr=False)
     cross_signed: bytes = b""
     """PEM: the new root's name and key, signed by the old one. Who trusts only that believes the new one's leaves."""
+    passed_over: tuple[str, ...] = ()
+    """Fingerprints of the roots that this one took the place of on the way, if any."""
 
 
 @dataclass(frozen=True, slots=True)

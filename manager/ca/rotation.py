@@ -5,8 +5,9 @@ nothing yet believes those who have, and they believe it.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from core.errors import FailedPrecondition
 from core.model import Cluster, Node, NodeState, RootCA, RootRotation
 from identity.certificates import root_fingerprint
 from identity.root import cross_sign
@@ -22,14 +23,14 @@ class Signing:
     """What signs now, what goes behind each certificate, and what is trusted; all PEM."""
 
     cert: bytes
-    key: bytes
+    key: bytes = field(repr=False)
     cross_signed: bytes
     trusted: bytes
 
 
 def signing(root_ca: RootCA) -> Signing:
     rotation = root_ca.rotation
-    if rotation is None or rotation.cert == root_ca.cert:
+    if rotation is None:
         return Signing(root_ca.cert, root_ca.key, b"", root_ca.cert)
     return Signing(rotation.cert, rotation.key, rotation.cross_signed, root_ca.cert + rotation.cert)
 
@@ -37,19 +38,27 @@ def signing(root_ca: RootCA) -> Signing:
 def begin_rotation(cluster: Cluster, cert: bytes, key: bytes, now: int) -> Cluster:
     """`cluster` on its way to another root, in place of the one that it may have been on the way to.
 
-    Back to the one that it has is a rotation too: certificates of the one that is given up are to be replaced.
-    Raises FailedPrecondition if the root has expired.
+    Raises FailedPrecondition if the present root has expired, and for a way back, to it or to a root that was passed
+    over: what nodes said of their certificates would not tell who has left that root since, and whoever stole the key
+    of the one that is given up would still be vouched for.
     """
     old = cluster.root_ca
-    crossed = b"" if cert == old.cert else cross_sign(old.cert, old.key, cert, now)
-    return replace(cluster, root_ca=replace(old, rotation=RootRotation(cert, key, crossed)))
+    given_up = old.rotation
+    passed_over = () if given_up is None else (*given_up.passed_over, root_fingerprint(given_up.cert))
+    if root_fingerprint(cert) in (root_fingerprint(old.cert), *passed_over):
+        raise FailedPrecondition(
+            "the cluster has left this root already, so it cannot go back to it: change to a new one, with "
+            "`pyswarm ca --rotate`"
+        )
+    rotation = RootRotation(cert, key, cross_sign(old.cert, old.key, cert, now), passed_over)
+    return replace(cluster, root_ca=replace(old, rotation=rotation))
 
 
 def finish_rotation(cluster: Cluster) -> Cluster:
     """`cluster` with its new root alone, and with tokens by which joiners know that."""
-    old, rotation = cluster.root_ca, cluster.root_ca.rotation
-    if rotation is None or rotation.cert == old.cert:
-        return replace(cluster, root_ca=replace(old, rotation=None))
+    rotation = cluster.root_ca.rotation
+    if rotation is None:
+        return cluster
     cert = rotation.cert
     return replace(cluster, root_ca=RootCA(cert, rotation.key, new_token(cert), new_token(cert)))
 

@@ -74,7 +74,7 @@ class HostCgroup:
 
 
 def _rmdir(group: Path, seconds: float = 30.0) -> None:
-    """The kernel keeps a group busy until its last process has gone wholly: a moment, or longer while disks are busy."""
+    """The kernel keeps a group busy until its last process is gone wholly: a moment, or longer while disks are busy."""
     end = time.monotonic() + seconds
     while True:
         try:

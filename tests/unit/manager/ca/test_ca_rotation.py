@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+import pytest
 from cryptography import x509
 
 from core.clock import SECOND
+from core.errors import FailedPrecondition
 from core.ids import new_id
 from core.model import Cluster, Node, NodeDescription, NodeSpec, NodeState, NodeStatus, Role, RootCA
 from identity.certificates import load_certificate, load_certificates, read_leaf, root_fingerprint, signed_by
@@ -174,16 +176,18 @@ def test_CA_06_another_rotation_takes_the_place_of_the_first_and_all_converge_to
     assert (world.root_ca.cert, world.root_ca.rotation) == (OTHER, None)
 
 
-def test_CA_06_back_to_the_root_that_there_is_replaces_what_the_other_signed_and_keeps_the_tokens() -> None:
+def test_CA_06_there_is_no_way_back() -> None:
+    """A node that has not said yet that it holds a certificate of the root given up would be left with it for good."""
     cluster = rotating()
     old = cluster.root_ca
-    world = World(cluster, node(1, NEW), node(2, old.cert))
-    assert world.tx.cluster is not None
-    world.change(begin_rotation(world.tx.cluster, old.cert, old.key, NOW))
-    assert signing(world.root_ca).trusted == old.cert
-    assert world.due == ["n001"]
-    world.say("n001", old.cert)
-    assert world.root_ca == replace(old, rotation=None)
+    with pytest.raises(FailedPrecondition, match="cannot go back to it: change to a new one"):
+        begin_rotation(cluster, old.cert, old.key, NOW)
+    further = begin_rotation(cluster, OTHER, OTHER_KEY, NOW)
+    for cert, key in ((NEW, NEW_KEY), (old.cert, old.key)):
+        with pytest.raises(FailedPrecondition, match="has left this root already"):
+            begin_rotation(further, cert, key, NOW)
+    ended = finish_rotation(further)
+    assert begin_rotation(ended, NEW, NEW_KEY, NOW).root_ca.rotation is not None
 
 
 def _issued(cluster: Cluster) -> bytes:

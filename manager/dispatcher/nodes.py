@@ -50,12 +50,23 @@ def register(tx: Transaction, node_id: str, description: NodeDescription, addr: 
     _update(tx, node, replace(node, status=NodeStatus(state, description.engine_error, addr), description=description))
 
 
-def set_certificate(tx: Transaction, node_id: str, issuer: str, trust_root: str) -> None:
-    """What the node holds and trusts now."""
+def with_certificate(node: Node, issuer: str, trust_root: str) -> Node:
+    """With what it holds and trusts now."""
+    if node.description is None:
+        return node
+    return replace(node, description=replace(node.description, certificate_issuer=issuer, trust_root=trust_root))
+
+
+def with_port_errors(node: Node, errors: Iterable[PortError]) -> Node:
+    kept = (PortError(error.published_port, error.message[:MAX_TEXT]) for error in errors)
+    return replace(node, port_errors=tuple(kept))
+
+
+def update(tx: Transaction, node_id: str, change: Callable[[Node], Node]) -> None:
+    """Unless the node has been removed."""
     node = tx.node(node_id)
-    if node is not None and node.description is not None:
-        description = replace(node.description, certificate_issuer=issuer, trust_root=trust_root)
-        _update(tx, node, replace(node, description=description))
+    if node is not None:
+        _update(tx, node, change(node))
 
 
 def set_state(tx: Transaction, node_id: str, state: NodeState, message: str, holds: Callable[[str], bool]) -> None:
@@ -63,13 +74,6 @@ def set_state(tx: Transaction, node_id: str, state: NodeState, message: str, hol
     node = tx.node(node_id)
     if node is not None and holds(node_id):
         _update(tx, node, replace(node, status=NodeStatus(state, message, node.status.addr)))
-
-
-def set_port_errors(tx: Transaction, node_id: str, errors: Iterable[PortError]) -> None:
-    node = tx.node(node_id)
-    if node is not None:
-        kept = (PortError(error.published_port, error.message[:MAX_TEXT]) for error in errors)
-        _update(tx, node, replace(node, port_errors=tuple(kept)))
 
 
 def _update(tx: Transaction, old: Node, new: Node) -> None:

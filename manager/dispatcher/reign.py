@@ -27,6 +27,7 @@ from manager.dispatcher.broadcast import IngressBroadcast
 from manager.dispatcher.info import cluster_info, session_info
 from manager.dispatcher.ingress_state import IngressTable
 from manager.dispatcher.liveness import Liveness
+from manager.dispatcher.node_writer import NodeWriter
 from manager.dispatcher.registrations import Registrations
 from manager.dispatcher.releases import Releases
 from manager.dispatcher.report_writer import ReportWriter
@@ -35,7 +36,7 @@ from manager.dispatcher.session import AgentSession
 from manager.dispatcher.turnstile import Turnstile
 from manager.dispatcher.writes import OBJECT_SIZE, WriteQueue
 from manager.replicator import Replicator
-from manager.store import Commit, Event, EventKind, Store, Transaction
+from manager.store import Commit, Event, EventKind, Store
 from proto import dispatcher_pb2 as pb
 from raft import Member
 
@@ -71,6 +72,8 @@ class Reign:
         self._sessions = sessions
         self._writes = WriteQueue(replicator)
         self._reports = ReportWriter(self._writes)
+        self._certificates = NodeWriter(store, self._writes)
+        self._port_errors = NodeWriter(store, self._writes)
         self._cluster = cluster_info(store, members())
         self.liveness = Liveness(self._cluster.heartbeat_period)
         self._registrations = Registrations()
@@ -170,22 +173,13 @@ class Reign:
     def _take_ack(self, node_id: str, ack: IngressAck) -> None:
         self._releases.acked(node_id, ack.version)
         errors = tuple(error for error in ack.errors if self._ingress.publishes(error.published_port))
-        node = self._store.node(node_id)
-        if node is not None and node.port_errors != errors:
-            self._spawn(self._write(node_id, partial(nodes.set_port_errors, node_id=node_id, errors=errors)))
+        self._port_errors.say(node_id, partial(nodes.with_port_errors, errors=errors))
 
     def _take_certificate(self, node_id: str, held: pb.HeldCertificate) -> None:
         if max(len(held.issuer), len(held.trust_root)) > nodes.DIGEST:
             raise InvalidArgument("that is no digest")
-        change = partial(nodes.set_certificate, node_id=node_id, issuer=held.issuer, trust_root=held.trust_root)
-        self._spawn(self._write(node_id, change))
-
-    async def _write(self, node_id: str, change: Callable[[Transaction], None]) -> None:
-        """What the node says again in its next session."""
-        try:
-            await self._writes.submit(change)
-        except PyswarmError as error:
-            log.warning("what a node said was not written", node=node_id, error=error.message)
+        change = partial(nodes.with_certificate, issuer=held.issuer, trust_root=held.trust_root)
+        self._certificates.say(node_id, change)
 
     # -- silence
 

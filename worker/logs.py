@@ -12,6 +12,8 @@ from worker.executor import Controller, TaskError, TemporaryError
 from worker.link import Dispatcher
 
 BATCH_LINES = 500
+BATCH_SIZE = 1 << 20
+"""Bytes of lines after which no more are let into a batch: it is one message."""
 QUEUE_LINES = 2 * BATCH_LINES
 """Lines read ahead of the network, for each subscription; a container that writes faster waits in its own log."""
 
@@ -96,8 +98,10 @@ class _Subscription:
         """Batches of what is ready. Ends when every log has been read, unless more is to be followed."""
         while self._reading or self._options.follow:
             items = [await self._queue.get()]
-            while len(items) < BATCH_LINES and not self._queue.empty():
+            size = _size(items[0])
+            while len(items) < BATCH_LINES and size < BATCH_SIZE and not self._queue.empty():
                 items.append(self._queue.get_nowait())
+                size += _size(items[-1])
             self._reading -= items.count(None)
             lines = [_encode(item) for item in items if isinstance(item, LogLine)]
             errors = [item for item in items if isinstance(item, str)]
@@ -109,6 +113,10 @@ class _Subscription:
         return pb.PublishLogsRequest(
             session_id=self._session_id, subscription_id=self._subscription_id, lines=lines, error=error, done=done
         )
+
+
+def _size(item: LogLine | str | None) -> int:
+    return len(item.data) + len(item.details) if isinstance(item, LogLine) else 0
 
 
 def _encode(line: LogLine) -> pb.LogLine:

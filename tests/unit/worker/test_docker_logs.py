@@ -1,7 +1,7 @@
 import pytest
 
 from core.model import LogOptions
-from worker.executor.docker.logs import details_of, entries, parameters, terminal_entries
+from worker.executor.docker.logs import LONGEST, details_of, entries, parameters, terminal_entries
 
 
 def frame(kind: int, payload: bytes) -> bytes:
@@ -43,6 +43,39 @@ async def test_a_terminals_lines_are_read_however_they_are_cut(size):
         (NOON + 500_000_000, False, b"\r\n"),
         (NOON + 10**9, False, b"no end"),
     ]
+
+
+@pytest.mark.parametrize("details", [False, True])
+@pytest.mark.parametrize("end", [b"", b"\n"])
+async def test_a_terminals_line_without_an_end_is_cut_and_its_parts_have_its_time(details, end):
+    extra, size = b"a=b " if details else b"", 3 * LONGEST
+
+    async def chunks():
+        yield b"2024-02-29T12:00:00.5Z " + extra
+        for _ in range(size // 1024):
+            yield b"x" * 1024
+        yield end
+
+    found = [entry async for entry in terminal_entries(chunks(), details)]
+    assert {(at, stderr) for at, stderr, _ in found} == {(NOON + 500_000_000, False)}
+    parts = [details_of(data) if details else ("", data) for _, _, data in found]
+    assert b"".join(text for _, text in parts) == b"x" * size + end
+    assert [said for said, _ in parts] == ["a=b" if details else "", "", "", ""]
+    assert max(len(data) for _, _, data in found) <= LONGEST
+
+
+async def test_a_terminals_line_is_told_while_its_end_is_awaited():
+    said = []
+
+    async def chunks():
+        yield b"2024-02-29T12:00:00Z "
+        while not said:
+            yield b"x" * 1024
+        yield b"\n"
+
+    async for entry in terminal_entries(chunks()):
+        said.append(entry)
+    assert len(said) == 2
 
 
 def test_what_a_log_driver_adds_is_told_from_the_line():

@@ -4,6 +4,7 @@ from core.model import LogLine
 from proto import dispatcher_pb2 as pb
 from tests.support.tasks import make_task
 from worker.executor import TaskError
+from worker.logs import BATCH_SIZE
 
 ALL = pb.LogOptions(stdout=True, stderr=True, tail=-1)
 
@@ -85,6 +86,17 @@ async def test_many_lines_go_in_batches(cluster, executor, start_agent):
     await asyncio.sleep(1)
     assert len(lines(manager)) == 10_000
     assert len(manager.published) < 100
+
+
+async def test_long_lines_go_in_more_batches(cluster, executor, start_agent):
+    manager, session = await subscribed(cluster, start_agent, executor, "b")
+    count = len(manager.published)
+    text = b"x" * (BATCH_SIZE // 2)
+    executor.containers["a"].lines[:] = [LogLine("service-1", "node-1", "a", at, False, text) for at in range(6)]
+    session.send(logs=pb.LogSubscription(id="long", task_ids=["a"], options=ALL))
+    await asyncio.sleep(1)
+    sent = [len(request.lines) for request in manager.published[count:] if request.lines]
+    assert sent == [2, 2, 2]
 
 
 async def test_a_subscription_ends_with_its_session(cluster, executor, start_agent):

@@ -112,8 +112,9 @@ class DockerController:
         if container is None:
             return
         async with self._shared.engine.logs(container.id, logs.parameters(options)) as chunks:
-            entries = logs.terminal_entries if self._task.spec.container.tty else logs.entries
-            async for timestamp, stderr, data in entries(chunks):
+            has_terminal = self._task.spec.container.tty
+            entries = logs.terminal_entries(chunks, options.details) if has_terminal else logs.entries(chunks)
+            async for timestamp, stderr, data in entries:
                 details, text = logs.details_of(data) if options.details else ("", data)
                 ids = (self._task.service_id, self._shared.node_id, self._task.id)
                 yield LogLine(*ids, timestamp, stderr, text, details)

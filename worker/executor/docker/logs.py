@@ -2,11 +2,14 @@
 
 from calendar import timegm
 from collections.abc import AsyncIterator, Iterator
+from io import BytesIO
 from typing import Any
 
 from core.clock import SECOND
 from core.model import LogOptions
 
+LONGEST = 64 << 10
+"""Bytes of a terminal's line in one piece: a program there may write for days without an end of line."""
 _HEADER = 8
 _STDERR = 2
 
@@ -25,15 +28,26 @@ def parameters(options: LogOptions) -> dict[str, Any]:
     }
 
 
-async def terminal_entries(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[int, bool, bytes]]:
-    """As `entries`, of a container with a terminal: the engine sends its lines as they are, all of them as output."""
-    rest = b""
+async def terminal_entries(
+    chunks: AsyncIterator[bytes], details: bool = False
+) -> AsyncIterator[tuple[int, bool, bytes]]:
+    """As `entries`, of a container with a terminal: the engine sends its lines as they are, all of them as output.
+
+    What is longer than `LONGEST` is cut: every part has the line's time, the first one its details.
+    """
+    line = bytearray()
     async for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            yield _stamped(line + b"\n")
-    if rest:
-        yield _stamped(rest)
+        for piece in BytesIO(chunk):
+            line += piece
+            while len(line) > LONGEST:
+                part = bytes(line[:LONGEST])
+                yield _stamped(part)
+                line[:LONGEST] = part.partition(b" ")[0] + (b"  " if details else b" ")
+            if line.endswith(b"\n"):
+                yield _stamped(bytes(line))
+                line.clear()
+    if line:
+        yield _stamped(bytes(line))
 
 
 def _stamped(line: bytes) -> tuple[int, bool, bytes]:

@@ -40,8 +40,19 @@ class _Run:
     mode: ServiceMode
     busy: set[Slot] = field(default_factory=set)
     """Slots in progress: of this run, or of one before that is still being stopped."""
-    open: list[int] = field(default_factory=list)
-    """A replicated job's slots that may be to begin, as a heap."""
+    next: int = 1
+    """A replicated job's first slot that has not been tried yet."""
+    again: list[int] = field(default_factory=list)
+    """Its slots before or after that which may be to begin, as a heap."""
+
+    def take_slot(self, completions: int) -> int | None:
+        """The lowest slot that may be to begin; None if there is none."""
+        if self.again and (self.again[0] <= self.next or self.next > completions):
+            return heappop(self.again)
+        if self.next > completions:
+            return None
+        self.next += 1
+        return self.next - 1
 
 
 class JobOrchestrator:
@@ -105,7 +116,6 @@ class JobOrchestrator:
         if run.mode is ServiceMode.GLOBAL_JOB:
             self._slots.extend((service_id, node.id) for node in tx.nodes())
         else:
-            run.open = list(range(1, service.spec.completions + 1))
             self._relieved.add(service_id)
 
     def _look(self, tx: Transaction, service_id: str, slot: Slot, now: int) -> None:
@@ -130,7 +140,7 @@ class JobOrchestrator:
         if _is_busy(tx, service_id, slot):
             run.busy.add(slot)
         elif slot <= service.spec.completions and not is_filled(tx, service, _of_this_run(tx, service, slot), now):
-            heappush(run.open, slot)
+            heappush(run.again, slot)
         self._relieved.add(service_id)
 
     def _tend(self, tx: Transaction, service: Service, task: Task, completed: bool, now: int) -> None:
@@ -156,11 +166,13 @@ class JobOrchestrator:
         run, service = self._runs.get(service_id), tx.service(service_id)
         if run is None or service is None:
             return
-        while run.open and len(run.busy) < service.spec.concurrency:
+        while len(run.busy) < service.spec.concurrency:
             if tx.mark >= limit:
                 self._relieved.add(service_id)
                 return
-            slot = heappop(run.open)
+            slot = run.take_slot(service.spec.completions)
+            if slot is None:
+                return
             if not is_filled(tx, service, _of_this_run(tx, service, slot), now):
                 tx.create(new_task(service, slot, "", self._ids, now, TaskState.READY))
                 run.busy.add(slot)

@@ -18,11 +18,15 @@ def validate_service_spec(spec: ServiceSpec) -> None:
     validate_name(spec.name)
     if spec.mode is ServiceMode.GLOBAL and spec.replicas is not None:
         raise InvalidArgument("a global service has one task on every node: leave the number of replicas out")
-    for what, number in (("replicas", spec.replicas), ("completions", spec.total_completions)):
+    numbers = {
+        "replicas": spec.replicas,
+        "completions": spec.total_completions,
+        "tasks at once": spec.max_concurrent,
+    }
+    for what, number in numbers.items():
         check_count(f"the number of {what}", number)
         if number is not None and number > MAX_REPLICAS:
             raise InvalidArgument(f"{number} {what} are more than the {MAX_REPLICAS} that a service may have")
-    check_count("the number of tasks at once", spec.max_concurrent)
     if spec.max_concurrent == 0:
         raise InvalidArgument("a job of which no task may run never ends: the number of tasks at once is 1 or more")
     if spec.mode.is_job and (spec.update is not None or spec.rollback is not None):

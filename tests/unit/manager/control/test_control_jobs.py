@@ -18,7 +18,7 @@ from core.model import (
     UpdateConfig,
 )
 from manager.control import TaskCounts
-from tests.support.control_world import ControlWorld
+from tests.support.control_world import ControlWorld, make_spec
 
 JOB, GLOBAL_JOB = ServiceMode.REPLICATED_JOB, ServiceMode.GLOBAL_JOB
 
@@ -113,8 +113,11 @@ async def test_JOB_05_a_job_has_no_update_or_rollback_config(
         ("total_completions", 100_001, "100001 completions are more than"),
         ("max_concurrent", -1, "the number of tasks at once"),
         ("max_concurrent", 0, "is 1 or more"),
+        ("max_concurrent", 1_000_000_000, "1000000000 tasks at once are more than"),
     ],
 )
 async def test_numbers_that_cannot_be_are_refused(world: ControlWorld, field: str, value: int, reason: str) -> None:
     with pytest.raises(InvalidArgument, match=reason):
         await world.create("j", mode=JOB, **{field: value})
+    with pytest.raises(InvalidArgument, match=reason):
+        await world.control.dry_run_service(make_spec("j", mode=JOB, **{field: value}))

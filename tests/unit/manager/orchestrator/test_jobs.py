@@ -280,3 +280,13 @@ def test_a_job_that_is_removed_leaves_nothing(cluster: SmallCluster) -> None:
 def test_a_large_job_is_begun_in_many_small_turns(cluster: SmallCluster) -> None:
     service = cluster.create(job(1_000, 1_000))
     assert len(in_progress(cluster, service)) == 1_000
+
+
+def test_a_job_takes_no_more_room_than_what_it_has_begun(cluster: SmallCluster) -> None:
+    service = cluster.create(job(10**12, 2))
+    cluster.report(in_progress(cluster, service)[0].id, COMPLETE)
+    assert [task.slot for task in in_progress(cluster, service)] == [2, 3]
+    cluster.change_leader()
+    cluster.settle()
+    cluster.report(in_progress(cluster, service)[0].id, COMPLETE)
+    assert [task.slot for task in in_progress(cluster, service)] == [3, 4]

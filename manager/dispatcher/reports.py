@@ -33,12 +33,18 @@ def read_report(report: pb.StatusReport, node_id: str, view: View) -> dict[str, 
 
 
 def record_statuses(tx: Transaction, node_id: str, statuses: Mapping[str, TaskStatus]) -> None:
-    """An observed state never goes back, and what is known already is not written again."""
+    """An observed state never goes back, and what is known already is not written again.
+
+    Of a task that shall stop nothing but a further state is news: how long it has had for that is counted from its last
+    change, and no node shall draw that out by talking.
+    """
     for task_id, status in statuses.items():
         task = tx.task(task_id)
         if task is None or task.node_id != node_id:
             continue
-        if status.state >= task.status.state and status != task.status:
+        goes_on = status.state > task.status.state
+        says_more = status.state is task.status.state and status != task.status
+        if goes_on or (says_more and task.desired_state < TaskState.SHUTDOWN):
             tx.update(replace(task, status=status))
 
 

@@ -105,7 +105,8 @@ def start_time(view: View, service: Service, task: Task, now: int) -> int:
     made = task.meta.created_at or now
     for other in neighbours(view, task):
         if other.id != task.id and not is_wanted(other) and still_runs(view, other):
-            # It was told to stop when the new one was made, or later.
+            # It was told to stop when the new one was made, or later. What its node says since then, short of a further
+            # state, does not change it: see manager.dispatcher.reports.
             told = now if other.meta.version == PENDING else other.meta.updated_at
             waits.append(max(made, told) + _grace(other) + STOP_MARGIN)
     return max(waits, default=0)

@@ -52,6 +52,21 @@ def test_DSP_09_a_lower_state_is_dropped_and_an_equal_report_writes_nothing(tx: 
     assert task.status == replace(RUNNING, message="healthy")
 
 
+def test_of_a_task_that_shall_stop_only_a_further_state_is_written(tx: Transaction) -> None:
+    record_statuses(tx, "n1", {"a": RUNNING})
+    told = tx.task("a")
+    assert told is not None
+    tx.update(replace(told, desired_state=TaskState.SHUTDOWN))
+    written = tx.mark
+    record_statuses(tx, "n1", {"a": replace(RUNNING, timestamp=9 * SECOND, message="still here")})
+    assert tx.mark == written
+    stopped = TaskStatus(9 * SECOND, TaskState.SHUTDOWN)
+    record_statuses(tx, "n1", {"a": stopped})
+    task = tx.task("a")
+    assert task is not None
+    assert task.status == stopped
+
+
 def test_what_a_manager_gave_up_stays_given_up(tx: Transaction) -> None:
     tx.create(make_task("lost", "n1", TaskState.ORPHANED))
     written = tx.mark

@@ -228,3 +228,21 @@ def test_RST_09_the_time_out_is_the_stop_grace_and_a_margin(
     assert cluster.task(new.id).desired_state is TaskState.READY
     cluster.wait(1)
     assert cluster.task(new.id).desired_state is TaskState.RUNNING
+
+
+@pytest.mark.parametrize("new_leader", [False, True])
+def test_RST_09_a_node_cannot_draw_the_time_out_by_talking(cluster: SmallCluster, new_leader: bool) -> None:
+    service = cluster.create(spec(1))
+    cluster.obey()
+    (old,) = cluster.live(service.id)
+    cluster.update(service.id, spec(1, image="other"))
+    (new,) = cluster.live(service.id)
+    for wait in (5, 5, 5, 4):
+        cluster.wait(wait)
+        cluster.report_status(old.node_id, old.id, replace(old.status, timestamp=cluster.now, message="still here"))
+    if new_leader:
+        cluster.change_leader()
+    cluster.settle()
+    assert cluster.task(new.id).desired_state is TaskState.READY
+    cluster.wait(1)
+    assert cluster.task(new.id).desired_state is TaskState.RUNNING

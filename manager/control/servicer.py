@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import grpc
 
 from core.codec import decode, encode
+from core.errors import InvalidArgument
 from core.model import (
     Cluster,
     ClusterSpec,
@@ -77,7 +78,7 @@ class ControlServicer(control_pb2_grpc.ControlServicer):
         return _service(await self._control.update_service(request.service_id, request.version, spec))
 
     async def RebalanceService(self, request: pb.RebalanceServiceRequest, context: Context) -> model_pb2.Service:
-        order = UpdateOrder(request.order)
+        order = _update_order(request.order)
         return _service(await self._control.rebalance_service(request.ref, request.max_unavailable, order))
 
     async def RemoveService(self, request: pb.GetRequest, context: Context) -> pb.Empty:
@@ -118,6 +119,13 @@ class ControlServicer(control_pb2_grpc.ControlServicer):
 
 def _filters(request: pb.ListRequest) -> Filters:
     return {key: tuple(found.values) for key, found in request.filters.items()}
+
+
+def _update_order(number: int) -> UpdateOrder:
+    try:
+        return UpdateOrder(number)
+    except ValueError as error:
+        raise InvalidArgument(f"malformed order: {error}") from error
 
 
 def _dependency(message: pb.DependencySpec) -> DependencySpec:

@@ -218,6 +218,6 @@ def key_of(task: Task) -> GroupKey:
 
 
 def _preferences_of(task: Task) -> Sequence[str]:
-    """None where the node is given."""
+    """Empty where the node is given."""
     placement = task.spec.placement
     return placement.preferences if placement is not None and not task.node_id else ()

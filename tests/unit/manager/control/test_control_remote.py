@@ -151,6 +151,12 @@ async def test_every_change_reaches_the_leader_and_its_answer_comes_back(cluster
     assert world.store.service_by_name("web") is None
 
 
+async def test_an_order_that_is_none_of_ours_is_refused(cluster: Cluster, world: ControlWorld):
+    await world.create("web")
+    with pytest.raises(InvalidArgument, match="malformed order"):
+        await cluster.control.rebalance_service("web", 1, 99)  # type: ignore[arg-type]
+
+
 async def test_what_the_log_holds_is_read_from_this_managers_own_memory(cluster: Cluster):
     local = cluster.local
     local.manager.consensus.leadership = Leadership(is_leader=True)

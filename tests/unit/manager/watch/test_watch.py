@@ -9,8 +9,8 @@ import pytest
 from core.clock import ManualClock
 from core.errors import FailedPrecondition, InvalidArgument, Unavailable
 from core.model import Config as StoredConfig
-from core.model import ConfigSpec, Node, Service, ServiceSpec, Task
-from manager.store import EventKind, Transaction
+from core.model import ConfigSpec, ContainerSpec, Node, Service, ServiceSpec, Task, TaskSpec
+from manager.store import Commit, Event, EventKind, Transaction
 from manager.watch import Changes, History, Selector, Watches
 from tests.support.one_manager import OneManager
 
@@ -132,6 +132,38 @@ async def test_WAT_01_a_version_whose_changes_are_gone_is_refused(world: World) 
         history.after(versions[0], [Service])
 
 
+@pytest.mark.parametrize("kind", [Service, Task])
+async def test_large_objects_are_known_for_less_long_but_the_newest_always(
+    world: World, kind: type[Service | Task]
+) -> None:
+    size = 100_000
+    history = History(0, size=3 * size + 10_000)
+    world.store.watch(history.take)
+
+    def large(number: int) -> Service | Task:
+        spec = TaskSpec(container=ContainerSpec(env=(f"A={'x' * size}",)))
+        if kind is Task:
+            return Task(id=f"o{number}", service_id=f"s{number}", spec=spec)
+        return Service(id=f"o{number}", spec=ServiceSpec(name=f"web{number}", task=spec))
+
+    versions = [await world.put(large(number)) for number in range(10)]
+    assert [changes.version for changes in history.after(versions[6], [kind])] == versions[7:]
+    with pytest.raises(FailedPrecondition, match=f"known after version {versions[6]} only"):
+        history.after(versions[5], [kind])
+    small = History(world.store.index, size=10)
+    world.store.watch(small.take)
+    newest = [await world.put(large(number)) for number in (10, 11)][-1]
+    assert [changes.version for changes in small.since(0, [kind])] == [newest]
+
+
+async def test_tasks_that_share_a_large_spec_are_counted_with_it_once(world: World) -> None:
+    history = History(0, size=200_000)
+    world.store.watch(history.take)
+    spec = TaskSpec(container=ContainerSpec(env=(f"A={'x' * 100_000}",)))
+    version = await world.put(*(Task(id=f"t{number}", service_id="s1", spec=spec) for number in range(10)))
+    assert [len(changes.events) for changes in history.after(version - 1, [Task])] == [10]
+
+
 async def test_WAT_01_a_snapshot_ends_the_watch_with_an_error(world: World) -> None:
     watch = world.watches.follow(ANY)
     await world.put(web())
@@ -157,3 +189,10 @@ async def test_what_is_past_is_asked_for_by_time(world: World) -> None:
     await world.put(web("s2", "db"))
     past, _ = world.watches.past(ANY, 2000)
     assert [(changes.at, changes.events[0].object.id) for changes in past] == [(2000, "s2")]
+
+
+async def test_what_is_past_is_found_though_a_new_leaders_clock_was_behind() -> None:
+    history = History(0)
+    for version, at in ((1, 100), (2, 300), (3, 200), (4, 400)):
+        history.take(Commit(version, (Event(EventKind.CREATE, web(f"s{version}")),), at=at))
+    assert [changes.version for changes in history.since(250, [Service])] == [2, 4]

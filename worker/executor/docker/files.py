@@ -9,7 +9,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,7 +31,7 @@ log = logger("worker.docker")
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    data: bytes
+    data: bytes = field(repr=False)
     target: FileTarget
 
 
@@ -94,9 +94,8 @@ class TaskFiles:
 
     async def remove(self, task_id: str) -> None:
         """The container has ended, or is gone: it runs once."""
-        place = self._folder / task_id
-        if is_id(task_id) and place.exists():
-            await self._run(_remove, place)
+        if is_id(task_id):
+            await self._run(_remove, self._folder / task_id)
 
     def sweep(self, keep: Collection[str]) -> None:
         """Those of other tasks than `keep` go, before anything else is done."""

@@ -49,11 +49,23 @@ def expand_payload(
 
 
 def _data_of(kind: type[Reference], task: Task, held: Mapping[DependencyKey, Dependency]) -> Callable[[str], str]:
+    items = {
+        reference.file.name: held[key_of(reference)]
+        for reference in reversed(references_of(task.spec.container))
+        if isinstance(reference, kind) and key_of(reference) in held
+    }
+
     def data_of(target: str) -> str:
-        for reference in references_of(task.spec.container):
-            if isinstance(reference, kind) and reference.file.name == target and key_of(reference) in held:
-                return held[key_of(reference)].spec.data.decode()
-        raise TemplateError(f"nothing of the task has the target {target}")
+        if target not in items:
+            raise TemplateError(
+                f"nothing of the task has the target it asks for: there is {', '.join(items) or 'none'}"
+            )
+        try:
+            return items[target].spec.data.decode()
+        except UnicodeDecodeError:
+            raise TemplateError(
+                f"{noun_of(type(items[target]))} {items[target].spec.name}, which it asks for, is not UTF-8"
+            ) from None
 
     return data_of
 

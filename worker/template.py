@@ -4,15 +4,22 @@ As in Swarm they may stand in the values of environment variables, in the hostna
 and in the values of volumes' labels and driver options.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from core.gotemplate import BUILTINS, Template, TemplateError
+from core.gotemplate import BUILTINS, Budget, Template, TemplateError
 from core.model import ContainerSpec, Mount, NodeDescription, Task
 
 _OPENING = "{{"
-FUNCTIONS = {**BUILTINS, "join": lambda separator, *texts: separator.join(texts)}
+
+
+def _join(separator: str, *texts: str) -> Iterator[str]:
+    for position, text in enumerate(texts):
+        yield separator + text if position else text
+
+
+FUNCTIONS = {**BUILTINS, "join": _join}
 
 
 def has_templates(spec: ContainerSpec) -> bool:
@@ -44,6 +51,7 @@ def context(task: Task, node: NodeDescription) -> Mapping[str, Any]:
 class _Expansion:
     def __init__(self, context: Mapping[str, Any]) -> None:
         self._context = context
+        self._budget = Budget()
 
     def container(self, spec: ContainerSpec) -> ContainerSpec:
         return replace(
@@ -77,7 +85,7 @@ class _Expansion:
         if _OPENING not in text:
             return text
         try:
-            return Template(text, FUNCTIONS).render(self._context)
+            return Template(text, FUNCTIONS).render(self._context, budget=self._budget)
         except TemplateError as error:
             raise TemplateError(f"{where}: {error.reason}") from None
         except RecursionError:

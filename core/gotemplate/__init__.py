@@ -4,6 +4,7 @@ Fields and their chains, variables, pipelines, parentheses, `if`, `else if`, `wi
 comments and trimming, and Go's own functions, beside which a caller puts its own. Pure: text and values in, text out.
 """
 
+from core.gotemplate.budget import Budget
 from core.gotemplate.errors import TemplateError
 from core.gotemplate.functions import BUILTINS, Functions
 from core.gotemplate.parse import Template
@@ -11,6 +12,7 @@ from core.gotemplate.values import Lookup, NoValue, Printed, Value, field, show
 
 __all__ = [
     "BUILTINS",
+    "Budget",
     "Functions",
     "Lookup",
     "NoValue",

@@ -1,26 +1,30 @@
 """Templates: parsed once into functions, rendered many times."""
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from core.gotemplate import values
+from core.gotemplate.budget import Budget
 from core.gotemplate.errors import TemplateError
 from core.gotemplate.functions import BUILTINS, Functions, call
 from core.gotemplate.lexer import pieces, words
-from core.gotemplate.values import Lookup, Value, show
+from core.gotemplate.values import Lookup, Value, kind, show
 
 
 @dataclass
 class Scope:
-    """What names mean at one place: `.`, the variables, and how fields are found."""
+    """What names mean at one place: `.`, the variables, and how fields are found; and what may still be spent."""
 
     dot: Value
     lookup: Lookup
+    budget: Budget
     variables: dict[str, Value] = field(default_factory=dict)
 
     def inner(self, dot: Value, **variables: Value) -> "Scope":
-        return Scope(dot, self.lookup, {**self.variables, **variables})
+        self.budget.spend(len(self.variables))
+        return Scope(dot, self.lookup, self.budget, {**self.variables, **variables})
 
 
 _Node = Callable[[Scope], str]
@@ -33,9 +37,10 @@ class Template:
     def __init__(self, text: str, functions: Functions = BUILTINS) -> None:
         self._body = _Parser(functions).parse(text)
 
-    def render(self, value: Value, lookup: Lookup = values.field) -> str:
-        """Raises TemplateError for a field that `lookup` does not find, or a function's wrong arguments."""
-        return self._body(Scope(value, lookup, {"$": value}))
+    def render(self, value: Value, lookup: Lookup = values.field, budget: Budget | None = None) -> str:
+        """Raises TemplateError for a field that `lookup` does not find, a function's wrong arguments, and what takes
+        more than `budget`, which is a new one if none is shared. No error tells a value."""
+        return self._body(Scope(value, lookup, budget or Budget(), {"$": value}))
 
 
 class _Parser:
@@ -67,9 +72,10 @@ class _Parser:
     def _action(self, text: str) -> _Node:
         names, expression = self._assignment(text)
         if not names:
-            return lambda scope: show(expression(scope))
+            return lambda scope: _spent(scope, show(expression(scope)))
 
         def assign(scope: Scope) -> str:
+            scope.budget.spend()
             scope.variables[names[0]] = expression(scope)
             return ""
 
@@ -101,33 +107,33 @@ class _Parser:
         names: list[str] = []
         for sign in (":=", "="):
             if sign in found:
-                names = [word for word in found[: found.index(sign)] if word != ","]
-                found = found[found.index(sign) + 1 :]
+                names = [word for word in iter(found.popleft, sign) if word != ","]
                 break
         if any(not name.startswith("$") for name in names):
             raise TemplateError(f"unexpected assignment in {text!r}")
-        expression, rest = self._pipeline(found)
-        if rest:
-            raise TemplateError(f"unexpected {rest[0]!r} in {text!r}")
+        expression = self._pipeline(found)
+        if found:
+            raise TemplateError(f"unexpected {found[0]!r} in {text!r}")
         return names, expression
 
-    def _pipeline(self, found: list[str]) -> tuple[_Expression, list[str]]:
-        expression, found = self._command(found, None)
+    def _pipeline(self, found: deque[str]) -> _Expression:
+        """Takes what belongs to it from `found`."""
+        expression = self._command(found, None)
         while found and found[0] == "|":
-            expression, found = self._command(found[1:], expression)
-        return expression, found
+            found.popleft()
+            expression = self._command(found, expression)
+        return expression
 
-    def _command(self, found: list[str], piped: _Expression | None) -> tuple[_Expression, list[str]]:
+    def _command(self, found: deque[str], piped: _Expression | None) -> _Expression:
         operands: list[_Expression] = []
         function = ""
         while found and found[0] != "|" and not found[0].startswith(")"):
-            word, found = found[0], found[1:]
+            word = found.popleft()
             if word == "(":
-                inner, found = self._pipeline(found)
+                inner = self._pipeline(found)
                 if not found:
                     raise TemplateError("unclosed left paren")
-                operands.append(_chain(inner, found[0].removeprefix(")")))
-                found = found[1:]
+                operands.append(_chain(inner, found.popleft().removeprefix(")")))
             elif not function and not operands and word in self._functions:
                 function = word
             else:
@@ -136,10 +142,10 @@ class _Parser:
             operands.append(piped)
         if function:
             known = self._functions
-            return lambda scope: call(known, function, [operand(scope) for operand in operands]), found
+            return lambda scope: call(known, function, [operand(scope) for operand in operands], scope.budget)
         if len(operands) != 1:
             raise TemplateError("missing value for command" if not operands else "can't give arguments to a value")
-        return operands[0], found
+        return operands[0]
 
 
 def _all(nodes: list[_Node]) -> _Node:
@@ -147,13 +153,18 @@ def _all(nodes: list[_Node]) -> _Node:
 
 
 def _literal(text: str) -> _Node:
-    return lambda scope: text
+    return lambda scope: _spent(scope, text)
+
+
+def _spent(scope: Scope, text: str) -> str:
+    scope.budget.spend(len(text))
+    return text
 
 
 def _turns(scope: Scope, names: list[str], value: Value) -> Iterator[Scope]:
     """A scope for each item of a list (with its index) or a map (with its key, in order)."""
     if not isinstance(value, list | dict):
-        raise TemplateError(f"range can't iterate over {show(value)}")
+        raise TemplateError(f"range can't iterate over {kind(value)}")
     for key, item in sorted(value.items()) if isinstance(value, dict) else enumerate(value):
         pair = (key, item) if len(names) == 2 else (item,)
         yield scope.inner(item, **dict(zip(names, pair, strict=False)))
@@ -167,7 +178,7 @@ def _operand(word: str) -> _Expression:
         text = word[1:-1] if word.startswith("`") else _unquoted(word)
         return lambda scope: text
     if word.lstrip("-")[:1].isdigit():
-        number = float(word) if "." in word else int(word)
+        number = _number(word)
         return lambda scope: number
     if word.startswith("."):
         return _chain(lambda scope: scope.dot, word)
@@ -177,9 +188,17 @@ def _operand(word: str) -> _Expression:
     raise TemplateError(f'function "{word}" not defined')
 
 
-def _unquoted(word: str) -> str:
+def _number(word: str) -> int | float:
     try:
-        return str(json.loads(word, strict=False))
+        return float(word) if "." in word else int(word)
+    except ValueError:
+        raise TemplateError("a number has too many digits") from None
+
+
+def _unquoted(word: str) -> str:
+    """Raises TemplateError also for half of a surrogate pair, which no text may hold."""
+    try:
+        return str(json.loads(word, strict=False)).encode().decode()
     except ValueError:
         raise TemplateError(f"unreadable string {word}") from None
 
@@ -198,7 +217,7 @@ def _chain(expression: _Expression, chain: str) -> _Expression:
         value, parent = expression(scope), ""
         for name in path:
             if not isinstance(value, Mapping):
-                raise TemplateError(f"can't evaluate field {name}: {parent or 'the value'} is {show(value)}")
+                raise TemplateError(f"can't evaluate field {name}: {parent or 'the value'} is {kind(value)}")
             value, parent = scope.lookup(parent, value, name), name
         return value
 

@@ -26,11 +26,22 @@ class NoValue:
         return False
 
 
+_KINDS = {bool: "bool", int: "int", float: "float", str: "string", list: "list", dict: "map"}
+
+
 def field(parent: str, value: Mapping[str, Value], name: str) -> Value:
     """The plain Lookup: a field that is not there is an error."""
     if name not in value:
         raise TemplateError(f"can't evaluate field {name}: there is {', '.join(value) or 'none'}")
     return value[name]
+
+
+def kind(value: Value) -> str:
+    """What errors say of a value: it may be secret itself."""
+    for types, name in _KINDS.items():
+        if isinstance(value, types):
+            return name
+    return "nil"
 
 
 def show(value: Value) -> str:

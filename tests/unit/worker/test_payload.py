@@ -70,14 +70,40 @@ def test_another_config_is_named_by_its_target() -> None:
     [
         ("{{", "config site: "),
         ("{{.Nosuch}}", "config site: .*Nosuch"),
-        ('{{secret "other"}}', "config site: nothing of the task has the target other"),
-        ('{{config "pw"}}', "nothing of the task has the target pw"),
+        ('{{secret "other"}}', "config site: nothing of the task has the target it asks for: there is pw"),
+        ('{{config "pw"}}', "nothing of the task has the target it asks for: there is none"),
         (b"\xff", "config site: it is not UTF-8"),
+        (r'{{"\ud800"}}', "config site: unreadable string"),
     ],
 )
 def test_what_is_wrong_with_a_config_is_said(data: str | bytes, reason: str) -> None:
     with pytest.raises(TemplateError, match=reason):
         expanded(config(data))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{{index (secret "pw") 0}}',
+        '{{range secret "pw"}}{{end}}',
+        '{{(secret "pw").Foo}}',
+        '{{secret (secret "pw")}}',
+        '{{config (secret "pw")}}',
+        '{{join (secret "pw") 1 2}}',
+        '{{index .Service.Labels (secret "pw") "x"}}',
+    ],
+)
+def test_what_is_wrong_with_a_config_tells_no_secret_it_names(text: str) -> None:
+    with pytest.raises(TemplateError) as error:
+        expanded(config(text))
+    assert "hidden" not in str(error.value)
+
+
+def test_a_secret_that_is_no_text_is_said_to_be_so_without_a_byte_of_it() -> None:
+    binary = replace(PASSWORD, spec=replace(PASSWORD.spec, data=b"ab\xfe"))
+    with pytest.raises(TemplateError) as error:
+        expanded(config('{{secret "pw"}}'), [binary])
+    assert error.value.reason == "config site: secret password, which it asks for, is not UTF-8"
 
 
 @pytest.mark.parametrize("data", [b"{{hidden}}", b"{{.Hidden}}", b"hidden \xff", b'{{secret "hidden"}}'])

@@ -86,6 +86,15 @@ def test_what_is_not_there_is_an_error_that_names_the_place(spec, message):
     assert message in refused.value.reason
 
 
+def test_all_templates_of_a_task_together_may_not_grow_without_end():
+    doubling = '{{$x := "0123456789"}}' + "{{$x = print $x $x}}" * 12 + "{{$x}}"
+    assert len(expanded(ContainerSpec(hostname=doubling)).hostname) == 40960
+    with pytest.raises(TemplateError, match="the environment variable A: it grows beyond"):
+        expanded(ContainerSpec(env=(f"A={doubling}",) * 100))
+    with pytest.raises(TemplateError, match="the hostname: it grows beyond"):
+        expanded(ContainerSpec(hostname='{{$x := printf "%999999s" 1}}{{join $x' + ' ""' * 1000 + "}}"))
+
+
 def test_only_a_spec_with_templates_has_some():
     assert not has_templates(ContainerSpec(env=("A=1",), mounts=(Mount(volume=VolumeOptions()),), image="{{x}}"))
     assert has_templates(ContainerSpec(env=("A={{x}}",)))

@@ -178,7 +178,7 @@ class DockerController:
         if not has_templates(self._task.spec.container):
             return self._task
         try:
-            return expand(self._task, description(await self._shared.engine.info()))
+            return await asyncio.to_thread(expand, self._task, description(await self._shared.engine.info()))
         except TemplateError as error:
             raise TaskError(f"the template of {error.reason}") from error
 
@@ -186,7 +186,7 @@ class DockerController:
         """What a secret or config that is a template comes to."""
         task, node = await self._expanded(), description(await self._shared.engine.info())
         try:
-            return expand_payload(item, task, node, held)
+            return await asyncio.to_thread(expand_payload, item, task, node, held)
         except TemplateError as error:
             raise TaskError(f"the template of {error.reason}") from error
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -36,7 +36,7 @@ class LocalEngine:
 
     @asynccontextmanager
     async def ask(
-        self, method: str, path: str, headers: Mapping[str, str] | None = None, body: AsyncIterator[bytes] | None = None
+        self, method: str, path: str, headers: Iterable[tuple[str, str]] = (), body: AsyncIterator[bytes] | None = None
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """`path` is taken as it is, with its query. The answer's body is passed on as it comes. Raises EngineGone."""
         connector = aiohttp.UnixConnector(self._place) if self._is_unix else aiohttp.TCPConnector()

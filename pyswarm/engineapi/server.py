@@ -25,7 +25,10 @@ class Server:
     def __init__(self, app: web.Application, path: Path, group: str | None = None) -> None:
         self._path = path
         self._group = group
-        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=_GRACE)
+        # A compressed body stays as it is, as with dockerd: it is for the engine, with the header that says so.
+        self._runner = web.AppRunner(
+            app, access_log=None, handler_cancellation=True, shutdown_timeout=_GRACE, auto_decompress=False
+        )
 
     async def start(self) -> None:
         """Raises FailedPrecondition if another daemon serves the path, or something else lies there."""

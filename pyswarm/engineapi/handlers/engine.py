@@ -21,14 +21,15 @@ from pyswarm.engineapi.request import ENGINE
 
 NOUNS = ("containers", "exec", "images", "distribution", "volumes", "plugins", "build", "commit", "auth", "system/df")
 
-_VERSION = re.compile(r"^/v\d{1,3}\.\d{1,3}(?=/)")
+_LEFT_OUT = re.compile(r"^(https?://[^/?]*)?(/v\d{1,3}\.\d{1,3}(?=/))?", re.IGNORECASE)
+"""The version, and the host that a target in absolute form names."""
 _OF_ONE_CONNECTION = frozenset({"connection", "keep-alive", "transfer-encoding", "upgrade", "host", "date", "server"})
 
 log = logger("pyswarm.engineapi")
 
 
 async def pass_on(request: web.Request) -> web.StreamResponse:
-    engine, path = request.app[ENGINE], _VERSION.sub("", request.raw_path)
+    engine, path = request.app[ENGINE], _LEFT_OUT.sub("", request.raw_path, count=1)
     if wants_upgrade(request):
         return await hand_over(request, engine, path)
     body = request.content.iter_any() if request.body_exists else None
@@ -48,8 +49,9 @@ async def pass_on(request: web.Request) -> web.StreamResponse:
         return response
 
 
-def _passed(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in headers.items() if name.lower() not in _OF_ONE_CONNECTION}
+def _passed(headers: Mapping[str, str]) -> list[tuple[str, str]]:
+    """A header may come repeatedly."""
+    return [(name, value) for name, value in headers.items() if name.lower() not in _OF_ONE_CONNECTION]
 
 
 def _routes() -> Iterator[web.RouteDef]:

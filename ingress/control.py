@@ -18,6 +18,7 @@ import struct
 from typing import Any, NamedTuple
 
 from core.errors import InvalidArgument
+from core.ports import RELAY_PORT
 
 VERSION = 1
 """Raised with every change of the relay that a running one should be replaced for."""
@@ -25,7 +26,6 @@ MAX_MESSAGE = 32 * 1024 * 1024
 
 READY = "ready\n"
 """What a relay writes to its standard output once it can be called; anything else there is why it cannot."""
-RELAY_PORT = 7947
 
 _LENGTH = struct.Struct("!I")
 LENGTH_SIZE = _LENGTH.size

@@ -13,6 +13,7 @@ from core.errors import PyswarmError, Unavailable
 from core.ids import new_id
 from core.logs import logger
 from core.model import Cluster, Node
+from core.ports import JOINING_OFFSET
 from identity.access import AccessInterceptor
 from identity.channels import SERVER_OPTIONS, listen
 from identity.credentials import Credentials
@@ -35,7 +36,6 @@ from proto.dispatcher_pb2_grpc import add_DispatcherServicer_to_server
 from proto.raft_pb2_grpc import add_RaftServicer_to_server
 from raft import Leadership, Member, Timing, open_member
 
-_BOOTSTRAP_OFFSET = 1
 _LEAD_SECONDS = 30.0
 _ANNOUNCE_RETRY = 1.0
 _STOP_GRACE = 0.5
@@ -205,7 +205,7 @@ class Manager:
         joining = bootstrap_server(self.authority, clock)
         for each, port, credentials in (
             (server, config.listen_port, self._credentials.server_credentials()),
-            (joining, config.listen_port + _BOOTSTRAP_OFFSET, self._credentials.bootstrap_server_credentials()),
+            (joining, config.listen_port + JOINING_OFFSET, self._credentials.bootstrap_server_credentials()),
         ):
             listen(each, _address(config.listen_host, port), credentials)
             await each.start()

@@ -8,7 +8,8 @@ import signal
 import sys
 
 from core.errors import PyswarmError
-from ingress.control import READY, RELAY_PORT, Settings
+from core.ports import RELAY_PORT
+from ingress.control import READY, Settings
 from ingress.relay.capacity import Capacity, raise_file_limit
 from ingress.relay.relay import Relay
 

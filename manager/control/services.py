@@ -8,6 +8,7 @@ from core.model import (
     JobStatus,
     PortConfig,
     PortError,
+    Protocol,
     PublishMode,
     Rebalance,
     Service,
@@ -17,6 +18,7 @@ from core.model import (
     UpdateState,
     UpdateStatus,
 )
+from core.ports import JOINING_OFFSET, RELAY_PORT
 from manager.control.lookup import find_service
 from manager.control.references import check_references
 from manager.orchestrator.update_status import HALTED, is_unfinished, state_of
@@ -154,6 +156,9 @@ def _check_ports(view: View, service_id: str, spec: ServiceSpec) -> None:
     }
     if not wanted:
         return
+    for number in _own_ports(view):
+        if (Protocol.TCP, number) in wanted:
+            raise InvalidArgument(f"port '{number}' is one that the nodes themselves use: publish another")
     for other in view.services():
         if other.id == service_id:
             continue
@@ -165,6 +170,15 @@ def _check_ports(view: View, service_id: str, spec: ServiceSpec) -> None:
                     f"port '{held.published_port}' is already in use by service "
                     f"'{other.spec.name}' ({other.id}) as {kind}"
                 )
+
+
+def _own_ports(view: View) -> Iterator[int]:
+    """What nodes listen on: relays, and managers for their own and for joiners."""
+    yield RELAY_PORT
+    for node in view.nodes():
+        if node.manager is not None:
+            port = int(node.manager.addr.rpartition(":")[2])
+            yield from (port, port + JOINING_OFFSET)
 
 
 def _ports_of(service: Service) -> Iterator[PortConfig]:

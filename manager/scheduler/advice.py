@@ -64,7 +64,8 @@ def on_host_ports(wanted: Requirements, node: NodeInfo) -> Iterator[str]:
 
 def on_max_replicas(wanted: Requirements, node: NodeInfo) -> Iterator[str]:
     has = node.tasks_of(wanted.service_id)
-    yield f"has {has} of at most {wanted.max_replicas} tasks: pyswarm service update --replicas-max-per-node {has + 1}"
+    more = f"pyswarm service update --replicas-max-per-node {has + 1} {wanted.service_id}"
+    yield f"has {has} of at most {wanted.max_replicas} tasks: {more}"
 
 
 def name_of(node: NodeInfo) -> str:

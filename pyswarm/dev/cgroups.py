@@ -44,8 +44,8 @@ class HostCgroup:
         self._set_frozen(False)
 
     def remove(self) -> None:
-        """Removes the host's groups; its processes must be gone."""
-        for hierarchy in self._hierarchies:
+        """Removes the host's groups; its processes must be gone. An engine makes some in v2's hierarchy beside v1's."""
+        for hierarchy in (*self._hierarchies, _ROOT / "unified"):
             top = hierarchy / self._path
             for folder, _, _ in os.walk(top, topdown=False):
                 _rmdir(Path(folder))

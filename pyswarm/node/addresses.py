@@ -8,11 +8,7 @@ from dataclasses import dataclass
 import psutil
 
 from core.errors import InvalidArgument
-
-DEFAULT_PORT = 2377
-RELAY_PORT = 7947
-BOOTSTRAP_OFFSET = 1
-"""The bootstrap server listens on the managers' port plus this."""
+from core.ports import JOINING_OFFSET, MANAGER_PORT
 
 _ENGINE_INTERFACES = ("docker", "br-", "veth", "lo")
 
@@ -26,7 +22,7 @@ class HostPort:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def parse_host_port(text: str, default_port: int = DEFAULT_PORT) -> HostPort:
+def parse_host_port(text: str, default_port: int = MANAGER_PORT) -> HostPort:
     """`host`, `host:port`, `[v6]` or `[v6]:port`. Raises InvalidArgument, naming what is wrong."""
     host, port = text, ""
     if text.startswith("["):
@@ -48,7 +44,7 @@ def parse_host_port(text: str, default_port: int = DEFAULT_PORT) -> HostPort:
 def bootstrap_address(managers: str) -> str:
     """Where the manager that serves `managers` (host:port) issues certificates to new nodes."""
     address = parse_host_port(managers)
-    return str(HostPort(address.host, address.port + BOOTSTRAP_OFFSET))
+    return str(HostPort(address.host, address.port + JOINING_OFFSET))
 
 
 def interface_addresses() -> dict[str, list[str]]:
@@ -66,7 +62,7 @@ def interface_addresses() -> dict[str, list[str]]:
     return found
 
 
-def advertised(wanted: str, interfaces: Mapping[str, Sequence[str]], default_port: int = DEFAULT_PORT) -> HostPort:
+def advertised(wanted: str, interfaces: Mapping[str, Sequence[str]], default_port: int = MANAGER_PORT) -> HostPort:
     """The address to give to others: `wanted` is an address, an interface, either with a port, or empty to choose.
 
     Raises InvalidArgument if it cannot be chosen (several interfaces) or cannot be one (0.0.0.0, a host name).

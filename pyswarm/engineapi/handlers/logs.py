@@ -41,13 +41,14 @@ async def _stream(request: web.Request, lines: AsyncIterator[LogLine], spec: Tas
     response = web.StreamResponse(headers={"Content-Type": kind})
     await response.prepare(request)
     try:
-        async for line in lines:
-            await response.write(pack(line.stderr, log_text(line, timestamps=timestamps, details=details)))
+        try:
+            async for line in lines:
+                await response.write(pack(line.stderr, log_text(line, timestamps=timestamps, details=details)))
+        except PyswarmError as error:
+            await response.write(pack(True, error_text(error.message)))
+        await response.write_eof()
     except ConnectionResetError:
         log.debug("the reader of a log went away", path=request.path)
-    except PyswarmError as error:
-        await response.write(pack(True, error_text(error.message)))
-    await response.write_eof()
     return response
 
 

@@ -161,7 +161,7 @@ async def test_what_tasks_hold_is_not_free(world: ControlWorld) -> None:
     explanation = await world.control.explain_service("web")
     assert reasons(explanation)["vm"] == [
         "needs 1 more CPUs; 1.5 of 4 free",
-        "has 1 of at most 1 tasks: pyswarm service update --replicas-max-per-node 2",
+        f"has 1 of at most 1 tasks: pyswarm service update --replicas-max-per-node 2 {service.id}",
     ]
     assert explanation.nodes[0].tasks == 1
 

@@ -1,5 +1,6 @@
 """Services through the control API."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,11 @@ from core.ids import is_id
 from core.model import (
     LogLine,
     LogOptions,
+    ManagerStatus,
+    Node,
+    NodeSpec,
     NodeState,
+    PortConfig,
     Role,
     ServiceMode,
     ServiceSpec,
@@ -165,6 +170,18 @@ async def test_API_03_an_automatic_port_of_another_service_is_in_use(world: Cont
         await world.create("second", ports=[ingress(30_000)])
     # The service itself may fix it.
     await world.change(service, endpoint=make_spec(ports=[ingress(30_000)]).endpoint)
+
+
+@pytest.mark.parametrize("publish", [ingress, host])
+async def test_ports_that_the_nodes_themselves_use_are_not_published(
+    world: ControlWorld, publish: Callable[[int], PortConfig]
+):
+    manager = Node(id="m", spec=NodeSpec(role=Role.MANAGER), manager=ManagerStatus("10.0.0.1:4377"))
+    await world.write(lambda tx: tx.create(manager))
+    for port in (7947, 4377, 4378):
+        with pytest.raises(InvalidArgument, match=f"port '{port}' is one that the nodes themselves use"):
+            await world.create("web", ports=[publish(port)])
+    await world.create("web", ports=[publish(4379)])
 
 
 async def test_a_rollback_to_a_port_that_is_taken_by_now_is_refused(world: ControlWorld):

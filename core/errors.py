@@ -7,6 +7,7 @@ PyswarmError
 +-- FailedPrecondition   right request, wrong moment or state
 +-- OutOfSequence        the object changed since it was read
 +-- PermissionDenied     who you are does not allow it
+|   +-- Removed          this node is none of the cluster's any more, for good
 +-- Unauthenticated      who you are is not known
 +-- ResourceExhausted    too large, too many
 +-- Unavailable          try again, perhaps elsewhere
@@ -57,6 +58,15 @@ class OutOfSequence(PyswarmError):
 
 class PermissionDenied(PyswarmError):
     code = "PERMISSION_DENIED"
+
+
+class Removed(PermissionDenied):
+    def __init__(self, node_id: str) -> None:
+        super().__init__(
+            f"node {node_id} was removed from the cluster; "
+            "to bring it back, run `pyswarm leave --force` on it and join again"
+        )
+        self.node_id = node_id
 
 
 class Unauthenticated(PyswarmError):

@@ -1,5 +1,5 @@
 """Errors of core.errors across gRPC: the status carries code and message, trailing metadata says that it was us, and
-who leads."""
+who leads or who was removed."""
 
 import re
 from typing import NoReturn
@@ -9,6 +9,7 @@ import grpc
 from core import errors
 
 LEADER_KEY = "pyswarm-leader"
+REMOVED_KEY = "pyswarm-removed"
 ANSWER_KEY = "pyswarm-answer"
 _UNVERIFIED = re.compile(r"CERTIFICATE_VERIFY_FAILED: ([\w ]+)")
 """As BoringSSL, inside gRPC, words it: there is no code for it."""
@@ -36,6 +37,8 @@ async def abort(context: "grpc.aio.ServicerContext[object, object]", error: erro
     metadata: tuple[tuple[str, str], ...] = ((ANSWER_KEY, error.code),)
     if isinstance(error, errors.NotLeader):
         metadata = (*metadata, (LEADER_KEY, error.leader))
+    elif isinstance(error, errors.Removed):
+        metadata = (*metadata, (REMOVED_KEY, error.node_id))
     await context.abort(grpc.StatusCode[error.code], error.message, trailing_metadata=metadata)
     raise AssertionError("abort returned")
 
@@ -45,6 +48,8 @@ def error_of(failure: grpc.aio.AioRpcError) -> errors.PyswarmError:
     metadata = failure.trailing_metadata()
     if metadata is not None and LEADER_KEY in metadata:
         return errors.NotLeader(str(metadata[LEADER_KEY]))
+    if metadata is not None and REMOVED_KEY in metadata:
+        return errors.Removed(str(metadata[REMOVED_KEY]))
     message = failure.details() or failure.code().name
     if failure.code() is grpc.StatusCode.UNAVAILABLE and (unverified := _UNVERIFIED.search(message)):
         return errors.Untrusted(unverified[1])

@@ -71,6 +71,11 @@ class Agent:
         return self._keeper.refusal
 
     @property
+    def removal(self) -> str:
+        """That this node was removed from the cluster, if a manager has said so; empty otherwise."""
+        return self._keeper.removal
+
+    @property
     def managers(self) -> Sequence[str]:
         """Addresses of all known managers, the leader's first while `connected`."""
         return self._managers.addrs

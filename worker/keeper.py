@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from random import Random
 
 from core.backoff import Backoff
-from core.errors import DeadlineExceeded, NotLeader, PermissionDenied, PyswarmError, Unauthenticated, Untrusted
+from core.errors import DeadlineExceeded, NotLeader, PermissionDenied, PyswarmError, Removed, Unauthenticated, Untrusted
 from core.logs import logger
 from worker.managers import ManagerList
 from worker.session import is_cancelled
@@ -32,14 +32,21 @@ class SessionKeeper:
         self._hold = hold
         self._patience = PATIENCE[0]
         self._addr = ""
-        self.refusal = ""
-        """Why this node and the managers do not believe each other, for the user; empty if the last attempt did not
-        end with that."""
+        self.removal = ""
+        """That this node was removed from the cluster, for the user. What other managers answer then (its own, when it
+        comes back with an old log) says no more; only a leader that takes it all the same refutes it."""
+        self._refusal = ""
         self._sent_on = False
+
+    @property
+    def refusal(self) -> str:
+        """Why this node and the managers do not believe each other, for the user: `removal`, or how the last attempt
+        ended; empty if it did not end with that."""
+        return self.removal or self._refusal
 
     def welcomed(self) -> None:
         """The session under way is established."""
-        self.refusal = ""
+        self.removal = self._refusal = ""
         self._managers.leads(self._addr)
         self._backoff.reset()
         self._patience = PATIENCE[0]
@@ -61,7 +68,9 @@ class SessionKeeper:
             return self._sent_on
         except PyswarmError as error:
             log.info("no session", addr=self._addr, reason=error.message)
-            self.refusal = _refusal(self._addr, error)
+            self._refusal = _refusal(self._addr, error)
+            if isinstance(error, Removed):
+                self.removal = error.message
             if isinstance(error, DeadlineExceeded):
                 self._patience = min(PATIENCE[1], 2 * self._patience)
         except Exception:

@@ -1,6 +1,6 @@
 """Whether a certificate's owner may make a call: by the certificate's role, and by what the store knows of it now."""
 
-from core.errors import PermissionDenied, Unavailable
+from core.errors import PermissionDenied, Removed, Unavailable
 from core.model import Role
 from identity.model import NodeIdentity
 from manager.store import View
@@ -9,7 +9,7 @@ from proto.access_pb2 import Access
 
 
 def authorize(view: View, identity: NodeIdentity, access: Access.ValueType) -> None:
-    """Raises PermissionDenied if `identity` may not make calls of `access`.
+    """Raises PermissionDenied if `identity` may not make calls of `access`, Removed if it never may again.
 
     Raises Unavailable if this manager cannot tell yet, because its store is behind: a node that it does not know was
     certified by our root, and has not been removed.
@@ -23,10 +23,7 @@ def authorize(view: View, identity: NodeIdentity, access: Access.ValueType) -> N
         if identity.cluster_id != cluster.id:
             raise PermissionDenied(f"node {identity.node_id} belongs to another cluster")
         if identity.node_id in cluster.removed_nodes:
-            raise PermissionDenied(
-                f"node {identity.node_id} was removed from the cluster; "
-                "to bring it back, run `pyswarm leave --force` on it and join again"
-            )
+            raise Removed(identity.node_id)
     if access == access_pb2.MEMBERS:
         return
     node = view.node(identity.node_id)

@@ -7,7 +7,7 @@ from typing import Any
 
 from core.clock import SECOND, Clock
 from core.codec import decode, encode
-from core.errors import InvalidArgument, NotFound, PermissionDenied, PyswarmError, Unavailable
+from core.errors import InvalidArgument, PyswarmError, Removed, Unavailable
 from core.ids import IdSource
 from core.logs import logger
 from core.model import (
@@ -103,8 +103,8 @@ class Reign:
     # -- sessions
 
     async def register(self, identity: NodeIdentity, description: NodeDescription, addr: str) -> AgentSession:
-        """A new session, in place of the node's last one. Raises Unavailable if it comes too often, NotFound for a node
-        that is not in the cluster, and what the log raises."""
+        """A new session, in place of the node's last one. Raises Unavailable if it comes too often, NotFound or
+        Removed for a node that is not in the cluster, and what the log raises."""
         node_id = identity.node_id
         now = self._clock.now()
         if not self._registrations.admit(node_id, now):
@@ -123,7 +123,7 @@ class Reign:
             raise Unavailable("this manager does not lead any more")
         node = self._store.node(node_id)
         if node is None:
-            raise NotFound(f"node {node_id} was removed from the cluster")
+            raise Removed(node_id)
         session = AgentSession(self._ids(), node_id, identity.role, self._turnstile)
         self._close(node_id, Unavailable(f"node {node_id} has opened another session"))
         self._sessions[node_id] = session
@@ -260,7 +260,7 @@ class Reign:
 
     def _take_node(self, event: Event, node: Node) -> None:
         if event.kind is EventKind.DELETE:
-            self._close(node.id, PermissionDenied(f"node {node.id} was removed from the cluster"))
+            self._close(node.id, Removed(node.id))
             self._releases.left(node.id)
             self._registrations.forget(node.id)
             self.liveness.forget(node.id)

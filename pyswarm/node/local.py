@@ -185,6 +185,7 @@ class LocalNodeApi:
 
     def _running_manager(self) -> Manager:
         if self.manager is not None:
+            self._check_not_removed()
             return self.manager
         if self._locked:
             raise SwarmLocked
@@ -195,6 +196,11 @@ class LocalNodeApi:
 
     async def engine_info(self) -> Mapping[str, Any]:
         return await engine_info(self._config.engine)
+
+    def _check_not_removed(self) -> None:
+        """Its own log may not know that yet, and would have the user look for the managers that it knows."""
+        if self._member is not None and self._member.removal:
+            raise Unavailable(f"This node cannot answer for its swarm: {self._member.removal}")
 
     def _check_free(self) -> None:
         if self._locked:
@@ -223,6 +229,7 @@ class LocalNodeApi:
         """If that fails, goes on as what the disk says that it is."""
         if self._locked:
             raise SwarmLocked
+        self._check_not_removed()
         was_running = self._member is not None
         unlock_key = self._unlock_key if self._member is None else self._member.keychain.unlock_key
         sure = was_running and await has_lost_quorum(lambda: self.manager)

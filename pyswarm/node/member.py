@@ -141,9 +141,15 @@ class Member:
         return self._agent.connected
 
     @property
+    def removal(self) -> str:
+        """That this node was removed from the cluster, if a manager has said so; empty otherwise."""
+        return self._agent.removal
+
+    @property
     def error(self) -> str:
         """What the node's owner should do something about; empty when all is well."""
-        parts = (self._fault, self._role.problem, self._renewer.problem, self._locker.problem, self._agent.refusal)
+        agent, role, renewer, locker = self._agent, self._role, self._renewer, self._locker
+        parts = (agent.removal, self._fault, role.problem, renewer.problem, locker.problem, agent.refusal)
         return next(filter(None, parts), "")
 
     async def enter(self) -> None:

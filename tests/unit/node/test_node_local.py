@@ -32,7 +32,7 @@ class PlayedMember:
         self.identity = SimpleNamespace(node_id="n1", role=Role.WORKER)
         self.address = HostPort("192.0.2.1", 2377)
         self.managers = ()
-        self.error = ""
+        self.error = self.removal = ""
         self.connected = True
         self.manager = SimpleNamespace(members=range(managers), control="control") if managers else None
         self.calls: list[str] = []
@@ -117,6 +117,22 @@ async def test_join_makes_it_a_worker(world: World) -> None:
     assert world.node.status() == LocalNode("n1", "192.0.2.1", "active")
     with pytest.raises(NotManager, match="Worker nodes can't be used"):
         world.node.control()
+
+
+async def test_a_manager_that_was_removed_answers_every_command_with_that(world: World) -> None:
+    """Its own log would say that the quorum is lost, and have the user make a second cluster."""
+    world.member = PlayedMember(managers=3)
+    await world.node.init(InitRequest())
+    world.member.removal = "node n1 was removed from the cluster"
+    with pytest.raises(Unavailable, match="was removed"):
+        world.node.control()
+    with pytest.raises(Unavailable, match="was removed"):
+        await world.node.backup("passphrase")
+    with pytest.raises(Unavailable, match="was removed"):
+        await world.node.init(InitRequest(force_new_cluster=True))
+    assert world.member.calls == ["enter"]
+    await world.node.leave(force=True)
+    assert world.node.status() == LocalNode()
 
 
 async def test_who_is_in_cannot_enter_again(world: World) -> None:

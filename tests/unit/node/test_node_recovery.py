@@ -85,6 +85,8 @@ async def test_a_lost_manager_that_comes_back_is_told_to_leave_and_join(nodes: l
     back.start()
     await back.api.resume()
     await eventually("it says so", lambda: "removed from the cluster" in back.api.status().error)
+    with pytest.raises(Unavailable, match="removed from the cluster"):
+        await back.init(force_new_cluster=True)
     assert (back.folder / "raft").exists()
     await back.api.leave(force=True)
     await back.join_as_manager(survivor)

@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from core.clock import ManualClock
-from core.errors import PermissionDenied, PyswarmError, Unavailable
+from core.errors import PermissionDenied, PyswarmError, Removed, Unavailable
 from core.model import Role
 from identity.access import AccessInterceptor, required_access
 from identity.credentials import Credentials
@@ -108,7 +108,7 @@ async def test_CA_04_a_certificate_of_the_future_is_refused(served: Served, meth
 @each_rpc
 async def test_CA_10_a_removed_node_is_refused(served: Served, method: Method) -> None:
     refusal = await served.attempt(served.issuer.credentials(REMOVED, Role.MANAGER), method)
-    assert isinstance(refusal, PermissionDenied)
+    assert isinstance(refusal, Removed)
     assert "was removed" in refusal.message
 
 

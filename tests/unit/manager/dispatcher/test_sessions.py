@@ -8,7 +8,7 @@ import pytest
 
 from core.clock import SECOND, ManualClock
 from core.codec import decode, encode
-from core.errors import InvalidArgument, NotLeader, PermissionDenied, Unavailable
+from core.errors import InvalidArgument, NotLeader, PermissionDenied, Removed, Unavailable
 from core.model import (
     IngressAck,
     IngressState,
@@ -70,7 +70,7 @@ async def test_DSP_01_a_node_that_is_unknown_or_removed_gets_no_session() -> Non
         async with leader.agent("n1") as agent:
             await agent.welcomed()
             await leader.change(lambda tx: tx.delete(Node, "n1"))
-            assert isinstance(await agent.end(), PermissionDenied)
+            assert isinstance(await agent.end(), Removed)
 
 
 async def test_a_session_begins_with_a_registration() -> None:

@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from core.errors import FailedPrecondition, PyswarmError
 from core.files import make_private_folder, replace_private_file
-from identity.certificates import load_certificate, signed_by
+from identity.certificates import load_certificate, read_leaf, signed_by
 from identity.credentials import Credentials
-from identity.model import PemBundle
+from identity.model import NodeIdentity, PemBundle
 
 FILE_NAME = "node.pem"
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z ]+)-----\n(.*?)-----END \1-----\n", re.DOTALL)
@@ -70,9 +70,7 @@ def load(folder: Path, unlock_key: bytes = b"") -> NodeKeys | None:
     except Locked:
         raise
     except (PyswarmError, ValueError) as error:
-        raise FailedPrecondition(
-            f"{path} is damaged: {error}; `pyswarm leave --force` forgets the cluster, then join again"
-        ) from None
+        raise _damaged(path, error) from None
     return keys
 
 
@@ -80,6 +78,29 @@ def load_credentials(folder: Path, unlock_key: bytes = b"") -> Credentials | Non
     """As `load`."""
     keys = load(folder, unlock_key)
     return None if keys is None else Credentials(keys.bundle.key, keys.bundle.certificate, keys.bundle.root)
+
+
+def load_identity(folder: Path) -> NodeIdentity | None:
+    """Whose keys they are, also while they are locked. None if there are none.
+
+    Raises FailedPrecondition if the certificate cannot be read.
+    """
+    path = folder / FILE_NAME
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    leaf = next((block[0] for block in _BLOCK.finditer(data) if block[1] == _CERTIFICATE), b"")
+    try:
+        return read_leaf(leaf).identity
+    except PyswarmError as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> FailedPrecondition:
+    return FailedPrecondition(
+        f"{path} is damaged: {error}; `pyswarm leave --force` forgets the cluster, then join again"
+    )
 
 
 def _parse(data: bytes, unlock_key: bytes) -> NodeKeys:

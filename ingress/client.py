@@ -94,8 +94,7 @@ class RelayPorts:
             self._supervisor.cancel()
             await asyncio.wait([self._supervisor])
         if kill:
-            with suppress(FileNotFoundError, ConnectionRefusedError):
-                await self._make_way(await Channel.connect(self._path, self._on_event), drain=0)
+            await end_relay(self._path)
         self._let_go()
 
     async def _supervise(self) -> None:
@@ -144,22 +143,8 @@ class RelayPorts:
             if hello.get("version") == control.VERSION and hello.get("settings") == list(self._settings):
                 log.info("relay taken over", pid=channel.relay_pid, plan_version=hello.get("plan_version"))
                 return channel
-        await self._make_way(channel, REPLACE_DRAIN)
+        await _make_way(channel, REPLACE_DRAIN)
         return None
-
-    async def _make_way(self, channel: Channel, drain: int) -> None:
-        """Returns once the relay listens on nothing any more; one that does not answer is killed."""
-        pid = channel.relay_pid
-        try:
-            await channel.call("stop", drain=drain)
-            await asyncio.wait_for(asyncio.shield(channel.closed), STOP_LIMIT)
-            if drain or await process.gone(pid, STOP_LIMIT):
-                return
-        except (PyswarmError, TimeoutError) as error:
-            log.warning("the relay does not stop and is killed", pid=pid, error=str(error))
-        finally:
-            channel.close()
-        await process.end(pid, signal.SIGKILL, STOP_LIMIT)
 
     async def _hand_over(self, channel: Channel) -> None:
         bundle = self._credentials.bundle
@@ -183,16 +168,45 @@ class RelayPorts:
         return _ack(wanted.version, answer)
 
     def _on_event(self, event: Message) -> None:
-        if event["event"] == "log":
-            log.info(str(event.get("message")), **dict(event.get("fields", {})))
-        elif event["event"] == "ports" and self._on_ports is not None:
+        if event["event"] == "ports" and self._on_ports is not None:
             self._on_ports(_ack(int(event["version"]), event))
+        else:
+            _tell(event)
 
     def _let_go(self) -> None:
         self._connected.clear()
         if self._channel is not None:
             self._channel.close()
             self._channel = None
+
+
+async def end_relay(path: Path) -> None:
+    """Ends the relay that is controlled through the unix socket `path`, if one runs, and its connections."""
+    try:
+        channel = await Channel.connect(path, _tell)
+    except OSError:
+        return  # none listens
+    await _make_way(channel, drain=0)
+
+
+async def _make_way(channel: Channel, drain: int) -> None:
+    """Returns once the relay listens on nothing any more; one that does not answer is killed."""
+    pid = channel.relay_pid
+    try:
+        await channel.call("stop", drain=drain)
+        await asyncio.wait_for(asyncio.shield(channel.closed), STOP_LIMIT)
+        if drain or await process.gone(pid, STOP_LIMIT):
+            return
+    except (PyswarmError, TimeoutError) as error:
+        log.warning("the relay does not stop and is killed", pid=pid, error=str(error))
+    finally:
+        channel.close()
+    await process.end(pid, signal.SIGKILL, STOP_LIMIT)
+
+
+def _tell(event: Message) -> None:
+    if event["event"] == "log":
+        log.info(str(event.get("message")), **dict(event.get("fields", {})))
 
 
 def _ack(version: int, message: Message) -> IngressAck:

@@ -142,7 +142,7 @@ class SqliteDatabase:
 
 
 class MemoryDatabase:
-    """Forgets with the process: for simulations of many nodes in one."""
+    """Forgets with the process: for what has nothing to remember, and simulations of many nodes in one."""
 
     def __init__(self) -> None:
         self._tasks: dict[str, Task] = {}

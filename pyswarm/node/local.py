@@ -27,6 +27,7 @@ from pyswarm.node.config import DaemonConfig
 from pyswarm.node.engine import engine_info
 from pyswarm.node.entering import found, join
 from pyswarm.node.keychain import load_keychain
+from pyswarm.node.leaving import forget, take_down, what_leaving_costs
 from pyswarm.node.member import Member
 from pyswarm.node.recovery import go_on_alone, has_lost_quorum, received, restore
 from pyswarm.node.state import StateDir
@@ -127,10 +128,12 @@ class LocalNodeApi:
                 raise SwarmLocked
             if self._member is not None:
                 if self._member.manager is not None and not force:
-                    raise Unavailable(_what_leaving_costs(self._member.manager))
+                    raise Unavailable(what_leaving_costs(self._member.manager))
                 await self._member.leave()
                 self._member = None
-            self._state.wipe()
+            else:
+                await take_down(self._config, self._state)
+            forget(self._state)
             self._error, self._locked, self._unlock_key = "", False, b""
             log.info("the node left its cluster")
 
@@ -212,14 +215,14 @@ class LocalNodeApi:
         """Becomes the member that `entering` makes; if that fails, is what it was before."""
         self._pending = True
         try:
-            self._state.wipe()  # a crash may have come before the last step of an earlier attempt
+            forget(self._state)  # a crash may have come before the last step of an earlier attempt
             member = await entering
             await self._start(member, member.enter())
         except OSError as error:
-            self._state.wipe()
+            forget(self._state)
             raise self._disk_failed(error) from error
         except BaseException:
-            self._state.wipe()
+            forget(self._state)
             raise
         finally:
             self._pending = False
@@ -264,19 +267,3 @@ class LocalNodeApi:
             self._member = None
             await member.stop()
             raise
-
-
-def _what_leaving_costs(manager: Manager) -> str:
-    """Docker's words."""
-    managers = len(manager.members)
-    if managers == 1:
-        return (
-            "You are attempting to leave the swarm on a node that is participating as a manager. Removing the last "
-            "manager erases all current state of the swarm. Use `--force` to ignore this message."
-        )
-    return (
-        "You are attempting to leave the swarm on a node that is participating as a manager. Removing this node "
-        f"leaves {managers - 1} managers out of {managers}. Without a Raft quorum your swarm will be inaccessible. "
-        "The only way to restore a swarm that has lost consensus is to reinitialize it with `--force-new-cluster`. "
-        "Use `--force` to suppress this message."
-    )

@@ -27,6 +27,7 @@ from pyswarm.node.addresses import (
 from pyswarm.node.config import DaemonConfig
 from pyswarm.node.join import withdraw
 from pyswarm.node.keychain import Keychain
+from pyswarm.node.leaving import if_engine_answers
 from pyswarm.node.locking import Locker
 from pyswarm.node.renewal import Renewer, Wanted, ask_managers
 from pyswarm.node.role import ManagerRole
@@ -39,7 +40,6 @@ from worker.executor.docker.files import TaskFiles
 from worker.link import over_channel
 
 _ANY_ADDRESS = "0.0.0.0:2377"
-_LEAVE_SECONDS = 60.0
 
 log = logger("node")
 
@@ -84,9 +84,7 @@ class Member:
         self._leaf = credentials.bundle.certificate
         self._clock = SteadyClock()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._ports = RelayPorts(
-            config.state_dir / "relay.sock", credentials, on_ports=lambda ack: self._agent.ports_changed(ack)
-        )
+        self._ports = RelayPorts(state.relay_socket, credentials, on_ports=lambda ack: self._agent.ports_changed(ack))
         dependencies = Dependencies()
         files = TaskFiles(state.mounts, dependencies)
         self._agent = Agent(
@@ -185,11 +183,7 @@ class Member:
 
     async def leave(self) -> None:
         """Stops and removes this node's containers and its relay. The state on disk is the caller's to wipe."""
-        try:
-            async with asyncio.timeout(_LEAVE_SECONDS):
-                await self._agent.leave()
-        except TimeoutError:
-            log.warning("the engine does not remove the node's containers; they are left", seconds=_LEAVE_SECONDS)
+        await if_engine_answers(self._agent.leave())
         await self._role.stop()
         await self._cancel()
         await self._ports.stop(kill=True)

@@ -50,6 +50,7 @@ class StateDir:
         self.raft = path / "raft"
         self.worker_database = path / "worker.db"
         self.mounts = path / "mounts"
+        self.relay_socket = path / "relay.sock"
         self._node = path / NODE_FILE
         self._lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -77,17 +78,13 @@ class StateDir:
         replace_private_file(self._node, json.dumps(asdict(membership)).encode())
 
     def wipe(self) -> None:
-        """Forgets the cluster: everything of ours but the lock."""
-        # Not above: commands look at the folder too, and need no engine.
-        from worker.executor.docker.files import clear
-
+        """Forgets the cluster: everything of ours but the lock, and what is still mounted."""
         self._node.unlink(missing_ok=True)
-        clear(self.mounts)
         for entry in self.path.iterdir():
             if entry.name == _LOCK or not _is_ours(entry):
                 continue
             if entry.is_dir():
-                shutil.rmtree(entry)
+                shutil.rmtree(entry, ignore_errors=entry == self.mounts)  # what stays mounted is read-only
             else:
                 entry.unlink(missing_ok=True)  # the relay and the database clear up after themselves, meanwhile
         sync_folder(self.path)

@@ -35,7 +35,7 @@ class FakeEngine:
     @asynccontextmanager
     async def serving(self) -> AsyncIterator["FakeEngine"]:
         app = web.Application()
-        app.router.add_get("/events", self._tell_events)
+        app.router.add_get(r"/{version:(v[\d.]+/)?}events", self._tell_events)
         app.router.add_post("/exec/{id}/start", self._echo)
         app.router.add_get("/images/{name}/get", self._break_off)
         app.router.add_route("*", "/{rest:.*}", self._answer)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import FailedPrecondition
-from identity.files import FILE_NAME, NodeKeys, load_credentials, save
+from identity.files import FILE_NAME, NodeKeys, load_credentials, load_identity, save
 from identity.model import PemBundle
 from tests.support.certificates import DAY, Issuer
 
@@ -87,3 +87,16 @@ def test_the_key_is_not_printed() -> None:
     bundle: PemBundle = Issuer().credentials().bundle
     assert "PRIVATE KEY" not in repr(bundle)
     assert "PRIVATE KEY" not in repr(Issuer().credentials())
+
+
+def test_whose_keys_they_are_can_be_read_while_they_are_locked(tmp_path: Path) -> None:
+    credentials = Issuer().credentials()
+    assert load_identity(tmp_path) is None
+    save(tmp_path, NodeKeys(credentials.bundle), os.urandom(32))
+    assert load_identity(tmp_path) == credentials.identity
+
+
+def test_without_a_readable_certificate_nobody_knows_whose_keys_they_are(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_bytes(Issuer().credentials().bundle.key)
+    with pytest.raises(FailedPrecondition, match="is damaged"):
+        load_identity(tmp_path)

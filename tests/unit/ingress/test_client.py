@@ -18,7 +18,7 @@ from core.errors import FailedPrecondition, InvalidArgument, Unavailable
 from core.model import IngressAck
 from ingress import control
 from ingress.channel import Channel
-from ingress.client import RelayPorts
+from ingress.client import LONGEST_PATH, RelayPorts, end_relay
 from ingress.control import pack
 from ingress.routes import EMPTY, difference, to_json
 from tests.support.relays import Relays, Server, ask, free_port, published, relays
@@ -179,6 +179,11 @@ async def test_stopping_for_good_ends_the_relay_and_its_connections(cluster: Rel
     with pytest.raises(ConnectionError):
         await ask(2, port)
     writer.close()
+
+
+@pytest.mark.parametrize("length", [1, LONGEST_PATH + 1])
+async def test_where_no_relay_can_be_there_is_none_to_end(tmp_path: Path, length: int) -> None:
+    await end_relay(tmp_path / ("r" * length))
 
 
 async def test_a_socket_left_by_a_dead_relay_is_no_obstacle(cluster: Relays) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import secrets
 from typing import Any, NoReturn
 
 from aiohttp import web
@@ -21,12 +22,18 @@ NODE: web.AppKey[NodeApi] = web.AppKey("node")
 ENGINE: web.AppKey[LocalEngine] = web.AppKey("engine")
 SHOWN: web.AppKey[Shown] = web.AppKey("shown")
 _MOMENT = re.compile(r"(\d{1,12})(?:\.(\d{1,9}))?", re.ASCII)
+_REQUEST_ID_BYTES = 16
 _FALSE = ("", "0", "no", "false", "none")
 
 
 def control(request: web.Request) -> ControlApi:
     """The cluster. Raises NotManager."""
     return request.app[NODE].control()
+
+
+def new_request_id() -> bytes:
+    """For one request to the leader, which may be made more than once: random."""
+    return secrets.token_bytes(_REQUEST_ID_BYTES)
 
 
 async def read_body(request: web.Request) -> object:

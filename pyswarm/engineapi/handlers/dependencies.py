@@ -1,7 +1,5 @@
 """Secrets and configs, which differ in little but that a config can be read."""
 
-import secrets
-
 from aiohttp import web
 
 from core.ids import is_id
@@ -9,7 +7,7 @@ from core.model import Config, DependencyKind, DependencySpec, Secret
 from pyswarm.engineapi.answer import answer, answer_list, done
 from pyswarm.engineapi.errors import ask
 from pyswarm.engineapi.ports import ControlApi
-from pyswarm.engineapi.request import control, filters, read_body, version
+from pyswarm.engineapi.request import control, filters, new_request_id, read_body, version
 from pyswarm.engineapi.wire.dependencies import (
     read_config_spec,
     read_new_data,
@@ -17,8 +15,6 @@ from pyswarm.engineapi.wire.dependencies import (
     show_config,
     show_secret,
 )
-
-_REQUEST_ID_BYTES = 16
 
 
 async def list_secrets(request: web.Request) -> web.Response:
@@ -47,7 +43,7 @@ class _Writes:
     async def create(self, request: web.Request) -> web.Response:
         cluster = control(request)
         spec = self._spec(await read_body(request))
-        return answer({"ID": await ask(cluster.create_dependency(spec, _request_id()))}, status=201)
+        return answer({"ID": await ask(cluster.create_dependency(spec, new_request_id()))}, status=201)
 
     async def update(self, request: web.Request) -> web.Response:
         """Its labels."""
@@ -61,7 +57,7 @@ class _Writes:
     async def add_version(self, request: web.Request) -> web.Response:
         cluster, ref = control(request), request.match_info["ref"]
         data = read_new_data(await read_body(request))
-        version_id = await ask(cluster.add_dependency_version(self._kind, ref, data, _request_id()))
+        version_id = await ask(cluster.add_dependency_version(self._kind, ref, data, new_request_id()))
         return answer({"ID": version_id}, status=201)
 
     async def remove(self, request: web.Request) -> web.Response:
@@ -84,10 +80,6 @@ class _Writes:
 
     def _spec(self, body: object) -> DependencySpec:
         return read_secret_spec(body) if self._kind is Secret else read_config_spec(body)
-
-
-def _request_id() -> bytes:
-    return secrets.token_bytes(_REQUEST_ID_BYTES)
 
 
 ROUTES = [

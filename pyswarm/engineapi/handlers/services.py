@@ -1,6 +1,5 @@
 """Services."""
 
-import secrets
 from functools import lru_cache
 
 from aiohttp import web
@@ -12,10 +11,8 @@ from manager.control import TaskCounts
 from pyswarm.engineapi.answer import answer, answer_list, as_json, done
 from pyswarm.engineapi.errors import ask
 from pyswarm.engineapi.registry_auth import with_credentials
-from pyswarm.engineapi.request import SHOWN, control, filters, flag, read_body, version
+from pyswarm.engineapi.request import SHOWN, control, filters, flag, new_request_id, read_body, version
 from pyswarm.engineapi.wire.service import read_service_spec, show_counts, show_service
-
-_REQUEST_ID_BYTES = 16
 
 
 async def list_services(request: web.Request) -> web.Response:
@@ -38,7 +35,7 @@ def _status(counts: TaskCounts) -> bytes:
 async def create(request: web.Request) -> web.Response:
     cluster = control(request)
     spec = with_credentials(read_service_spec(await read_body(request)), request)
-    service = await ask(cluster.create_service(spec, secrets.token_bytes(_REQUEST_ID_BYTES)))
+    service = await ask(cluster.create_service(spec, new_request_id()))
     return answer({"ID": service.id}, status=201)
 
 

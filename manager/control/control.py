@@ -174,22 +174,22 @@ class Control:
         return await self._ask(lambda scratch: explain_task(scratch, task))
 
     async def create_dependency(self, spec: DependencySpec, request_id: bytes) -> str:
-        new_id = _id_for(request_id)
+        item_id = _id_for(request_id)
         validate_dependency_spec(spec)
-        await self._replicator.update(lambda tx: dependencies.create(tx, new_id, spec))
-        return new_id
+        await self._replicator.update(lambda tx: dependencies.create(tx, item_id, spec))
+        return item_id
 
     async def update_dependency(self, item_id: str, version: int, spec: DependencySpec) -> None:
         validate_labels(spec)
         await self._replicator.update(lambda tx: dependencies.update(tx, item_id, version, spec))
 
     async def add_dependency_version(self, kind: DependencyKind, ref: str, data: bytes, request_id: bytes) -> str:
-        new_id = _id_for(request_id)
+        made_id = _id_for(request_id)
         validate_data(kind, data)
         services_left = True
         while services_left:
             version_id, services_left = await self._replicator.update(
-                lambda tx: dependencies.add_version(tx, kind, ref, data, new_id)
+                lambda tx: dependencies.add_version(tx, kind, ref, data, made_id)
             )
         return version_id
 
@@ -248,7 +248,7 @@ class Control:
 
 
 def _id_for(request_id: bytes) -> str:
-    """The id of the service that a request makes: again the same when it is made again."""
+    """The id of what a request makes: again the same when it is made again."""
     if not 0 < len(request_id) <= MAX_REQUEST_ID:
         raise InvalidArgument(f"a request id has 1 to {MAX_REQUEST_ID} bytes")
     return base36(int.from_bytes(hashlib.sha256(request_id).digest()[:16], "big"), ID_LENGTH)

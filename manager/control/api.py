@@ -110,7 +110,10 @@ class LeaderApi(Protocol):
     async def add_dependency_version(self, kind: DependencyKind, ref: str, data: bytes, request_id: bytes) -> str:
         """Makes `data` the newest version, and updates to it every service that uses an older one; its id.
 
-        Any number of times with one `request_id`, or with the same data, makes one.
+        Any number of times with one `request_id`, or with the same data, makes one; but once its version has been
+        superseded and is gone, because nothing uses it, a request made again makes it anew. FailedPrecondition while
+        an update or a rollback of one of these services is unfinished or paused: then nothing has changed. If one
+        begins just while very many services are changed, some are not: the same data again goes on with these.
         """
         ...
 

@@ -1,14 +1,14 @@
 """Changes to secrets and configs, as decisions over a transaction. Pure.
 
 Data never changes. New data is a new version, which takes the name over from the one before; that one stays for as long
-as something uses it (manager.orchestrator.dependencies).
+as something uses it (manager.orchestrator.versions).
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from core.codec import dump
-from core.errors import AlreadyExists, InvalidArgument, NotFound, OutOfSequence
+from core.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, OutOfSequence
 from core.model import (
     Config,
     Dependency,
@@ -25,8 +25,8 @@ from core.model.dependencies import R, key_of, kind_of, noun_of, referring_to, w
 from manager.control.lookup import find_dependency
 from manager.control.references import dependency_by_name, refers, users_of, versions_of
 from manager.control.services import with_spec
-from manager.orchestrator.update_status import ROLLING, state_of
-from manager.store import Transaction
+from manager.orchestrator.update_status import is_under_way
+from manager.store import Transaction, View
 
 _ROOM = 512 << 10
 """Bytes that one transaction changes, of the 1 MiB that an entry of the log may have."""
@@ -69,14 +69,23 @@ def add_version(tx: Transaction, kind: DependencyKind, ref: str, data: bytes, ne
 
     Returns its id, and whether services are left for which there was no room in this transaction: then it is to be
     called again. Data that the newest version has already makes no other, nor does the same request once more, even if
-    there are newer ones since. Raises NotFound or InvalidArgument.
+    there are newer ones since. Raises NotFound, InvalidArgument, and FailedPrecondition while an update of one of these
+    services is under way: it would begin anew, and what it can be rolled back to would be lost.
     """
-    newest = versions_of(tx, find_dependency(tx, kind, ref))[-1]
-    used = 0
-    if newest.spec.data != data and tx.dependency((kind, new_id)) is None:
+    versions = versions_of(tx, find_dependency(tx, kind, ref))
+    newest, used = versions[-1], 0
+    is_new = newest.spec.data != data and tx.dependency((kind, new_id)) is None
+    older = {key_of(version) for version in (versions if is_new else versions[:-1])}
+    users = users_of(tx, older)
+    busy = [service for service in users if is_under_way(tx, service)]
+    if busy:
+        raise FailedPrecondition(
+            f"{_in_use(newest, busy)}; it gets no new version while an update or a rollback of one is unfinished or "
+            "paused: finish that or roll it back first"
+        )
+    if is_new:
         newest, used = _supersede(tx, newest, data, new_id), len(data)
-    older = {key_of(version) for version in versions_of(tx, newest)} - {key_of(newest)}
-    for service in users_of(tx, older):
+    for service in users:
         size = 2 * len(dump(service))
         if used and used + size > _ROOM:
             return newest.id, True
@@ -90,19 +99,23 @@ def remove(tx: Transaction, kind: DependencyKind, ref: str) -> None:
     item = find_dependency(tx, kind, ref)
     versions = versions_of(tx, item)
     keys = {key_of(version) for version in versions}
-    users = [service.spec.name for service in tx.services() if refers(service.spec, keys) or _may_return(service, keys)]
+    users = [service for service in tx.services() if refers(service.spec, keys) or _may_return(tx, service, keys)]
     if users:
-        services = "service" if len(users) == 1 else "services"
-        noun = noun_of(kind)
-        raise InvalidArgument(f"{noun} '{item.spec.name}' is in use by the following {services}: {', '.join(users)}")
+        raise InvalidArgument(_in_use(item, users))
     for version in versions:
         tx.delete(kind, version.id)
 
 
-def _may_return(service: Service, keys: Collection[DependencyKey]) -> bool:
+def _may_return(view: View, service: Service, keys: Collection[DependencyKey]) -> bool:
     """Whether an update that is under way, and may be rolled back, leads away from one of them."""
-    rolling = state_of(service) in ROLLING
-    return rolling and service.previous_spec is not None and refers(service.previous_spec, keys)
+    former = service.previous_spec
+    return former is not None and refers(former, keys) and is_under_way(view, service)
+
+
+def _in_use(item: Dependency, users: Sequence[Service]) -> str:
+    services = "service" if len(users) == 1 else "services"
+    names = ", ".join(service.spec.name for service in users)
+    return f"{noun_of(key_of(item)[0])} '{item.spec.name}' is in use by the following {services}: {names}"
 
 
 def _supersede(tx: Transaction, former: Dependency, data: bytes, new_id: str) -> Dependency:

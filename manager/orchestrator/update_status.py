@@ -6,7 +6,8 @@ The words are Docker's.
 from dataclasses import replace
 
 from core.model import FailureAction, Service, UpdateConfig, UpdateState, UpdateStatus
-from manager.store import Transaction
+from manager.orchestrator.tasks import is_dirty, is_live
+from manager.store import Transaction, View
 
 ROLLING = (UpdateState.UPDATING, UpdateState.ROLLBACK_STARTED)
 HALTED = (UpdateState.PAUSED, UpdateState.ROLLBACK_PAUSED)
@@ -21,6 +22,16 @@ def state_of(service: Service) -> UpdateState:
 def is_unfinished(service: Service) -> bool:
     """Whether an update or a rollback goes on, or is paused."""
     return state_of(service) in (*ROLLING, *HALTED)
+
+
+def is_under_way(view: View, service: Service) -> bool:
+    """Whether it is unfinished, or is about to begin: no controller has had its turn, and some task is to be replaced.
+
+    What replaces no task, as a change of the replicas alone, and what is done to a job is over at once.
+    """
+    if service.update_status is not None or service.spec.mode.is_job:
+        return is_unfinished(service)
+    return any(is_live(task) and is_dirty(view, task, service) for task in view.tasks_of_service(service.id))
 
 
 def config_of(service: Service) -> UpdateConfig:

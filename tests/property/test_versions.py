@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from core.errors import PyswarmError
 from core.model import ContainerSpec, FileTarget, Secret, SecretReference, SecretSpec, Service, TaskState
 from manager.control import dependencies
+from manager.orchestrator.update_status import is_under_way
 from tests.support.small_cluster import SmallCluster, spec
 
 NAMES = st.sampled_from(["one", "two"])
@@ -94,6 +95,7 @@ class Versions(RuleBasedStateMachine):
     def nothing_that_is_needed_is_gone(self) -> None:
         held = {secret.id for secret in self.cluster.store.secrets()}
         assert self.referred() <= held
+        assert self.may_return() <= held
         if not self.removed:
             assert self.needed() <= held
 
@@ -127,6 +129,12 @@ class Versions(RuleBasedStateMachine):
     def referred(self) -> set[str]:
         """By what services are asked to run."""
         return {item.secret_id for service in self.services() for item in service.spec.task.container.secrets}
+
+    def may_return(self) -> set[str]:
+        """By what updates that are under way may be rolled back to."""
+        store = self.cluster.store
+        former = [service.previous_spec for service in self.services() if is_under_way(store, service)]
+        return {item.secret_id for each in former if each for item in each.task.container.secrets}
 
     def needed(self) -> set[str]:
         """By services, by what they can be rolled back to, and by tasks that have not ended."""

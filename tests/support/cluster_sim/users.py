@@ -159,8 +159,8 @@ class Users:
     def renew_data(self) -> None:
         if item := self._pick_data():
             data = str(self._rng.random()).encode()
-            add = dependencies.add_version
-            self._cluster.write(lambda tx: add(tx, type(item), item.id, data, self._cluster.new_id()))
+            add, new_id = dependencies.add_version, self._cluster.new_id()
+            self._ask(lambda: self._cluster.write(lambda tx: add(tx, type(item), item.id, data, new_id)))
 
     def remove_data(self) -> None:
         if item := self._pick_data():

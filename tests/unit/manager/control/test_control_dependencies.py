@@ -27,6 +27,8 @@ from core.model import (
     SecretReference,
     SecretSpec,
     Service,
+    ServiceMode,
+    Task,
     TaskSpec,
     UpdateState,
     UpdateStatus,
@@ -35,6 +37,7 @@ from core.model.dependencies import name_of, references_of
 from tests.support.control_world import ControlWorld
 
 KINDS: list[DependencyKind] = [Secret, Config]
+UNDER_WAY = (UpdateState.UPDATING, UpdateState.PAUSED, UpdateState.ROLLBACK_STARTED, UpdateState.ROLLBACK_PAUSED)
 
 
 @pytest.fixture
@@ -53,6 +56,11 @@ async def create(world: ControlWorld, kind: DependencyKind = Secret, name: str =
 
 async def get(world: ControlWorld, kind: DependencyKind, ref: str) -> Secret | Config:
     return await (world.control.get_secret(ref) if kind is Secret else world.control.get_config(ref))
+
+
+async def set_state(world: ControlWorld, service: Service, state: UpdateState) -> None:
+    status = UpdateStatus(state)
+    await world.write(lambda tx: tx.update(replace(tx.service(service.id), update_status=status)))
 
 
 def using(
@@ -209,12 +217,31 @@ async def test_what_an_update_may_be_rolled_back_to_cannot_be_removed(
     item_id = await create(world, kind)
     task = using([(item_id, "one", "one")]) if kind is Secret else using(configs=[(item_id, "one", "one")])
     web = await world.change(await world.create("web", task=task), task=using())
-    for state in (UpdateState.UPDATING, UpdateState.COMPLETED):
-        status = UpdateStatus(state)
-        await world.write(lambda tx, status=status: tx.update(replace(tx.service(web.id), update_status=status)))
-        if state is UpdateState.UPDATING:
-            await refused(world.control.remove_dependency(kind, "one"), "in use by the following service: web$")
+    for state in UNDER_WAY:
+        await set_state(world, web, state)
+        await refused(world.control.remove_dependency(kind, "one"), "in use by the following service: web$")
+    await set_state(world, web, UpdateState.COMPLETED)
     await world.control.remove_dependency(kind, "one")
+
+
+async def test_an_update_that_is_about_to_replace_tasks_may_be_rolled_back_too(world: ControlWorld) -> None:
+    item_id = await create(world)
+    web = await world.create("web", task=using([(item_id, "one", "one")]))
+    await world.add_task("1", web)
+    await world.change(web, task=using())
+    await refused(world.control.remove_dependency(Secret, "one"), "in use by the following service: web$")
+    await world.write(lambda tx: tx.delete(Task, "1"))
+    await world.control.remove_dependency(Secret, "one")
+
+
+async def test_jobs_are_not_rolled_back_by_themselves(world: ControlWorld) -> None:
+    item_id = await create(world)
+    job = await world.create(
+        "job", mode=ServiceMode.REPLICATED_JOB, replicas=None, task=using([(item_id, "one", "one")])
+    )
+    await world.add_task("1", job)
+    await world.change(job, task=using())
+    await world.control.remove_dependency(Secret, "one")
 
 
 async def test_a_rollback_to_what_has_been_removed_is_refused(world: ControlWorld) -> None:
@@ -332,6 +359,41 @@ async def test_a_request_made_again_after_somebody_elses_changes_nothing(world: 
     assert used_by(await world.control.get_service(web.id)) == {"one": theirs}
 
 
+@pytest.mark.parametrize("kind", KINDS)
+async def test_nothing_gets_a_new_version_while_a_user_of_it_is_being_updated(world: ControlWorld, kind) -> None:
+    old = await create(world, kind)
+    task = using([(old, "one", "one")]) if kind is Secret else using(configs=[(old, "one", "one")])
+    web = await world.create("web", task=task)
+    for name in ("first", "idle"):
+        await world.create(name, task=task)
+    await world.change(web, replicas=2)
+    for state in UNDER_WAY:
+        await set_state(world, web, state)
+        before = world.store.index
+        await refused(
+            world.control.add_dependency_version(kind, "one", b"newer", b"v2"),
+            "following service: web; .* finish that or roll it back first$",
+            FailedPrecondition,
+        )
+        assert world.store.index == before
+    for done, state in enumerate((UpdateState.COMPLETED, UpdateState.ROLLBACK_COMPLETED)):
+        await set_state(world, web, state)
+        newest = await world.control.add_dependency_version(kind, "one", f"{done}".encode(), f"v{done}".encode())
+        assert all(used_by(service) == {"one": newest} for service in world.store.services())
+
+
+async def test_nor_while_an_update_is_about_to_replace_tasks(world: ControlWorld) -> None:
+    pairs = [(await create(world), "one", "one")]
+    web = await world.create("web", task=using(pairs))
+    await world.add_task("1", web)
+    changed = await world.change(web, task=replace(web.spec.task, force_update=1))
+    call = world.control.add_dependency_version
+    await refused(call(Secret, "one", b"newer", b"v2"), "following service: web;", FailedPrecondition)
+    assert await world.control.get_service(web.id) == changed
+    await world.write(lambda tx: tx.delete(Task, "1"))
+    await call(Secret, "one", b"newer", b"v2")
+
+
 async def test_a_service_that_was_rolled_back_is_rolled_forward_by_the_next_version(world: ControlWorld) -> None:
     old = await create(world)
     web = await world.create("web", task=using([(old, "one", "one")]))
@@ -339,6 +401,7 @@ async def test_a_service_that_was_rolled_back_is_rolled_forward_by_the_next_vers
     current = await world.control.get_service(web.id)
     await world.control.rollback_service(web.id, current.meta.version)
     assert used_by(await world.control.get_service(web.id)) == {"one": old}
+    await set_state(world, web, UpdateState.ROLLBACK_COMPLETED)
     newest = await world.control.add_dependency_version(Secret, old, b"good", b"v3")
     assert used_by(await world.control.get_service(web.id)) == {"one": newest}
     assert (await world.control.get_secret("one")).revision == 3

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from core.errors import FailedPrecondition
 from core.model import (
     Config,
     ConfigReference,
@@ -96,13 +97,16 @@ def test_a_new_version_replaces_the_tasks_and_a_rollback_brings_the_old_one_back
     assert world.versions() == ["v1", "v2"]
 
 
-def test_two_versions_back_nothing_is_kept_once_its_tasks_have_ended() -> None:
+def test_two_specs_back_nothing_is_kept_once_its_tasks_have_ended() -> None:
     world = World()
     web = world.create(world.using())
     world.obey()
     world.renew(2)
+    world.update(web.id, replace(world.service(web.id).spec, labels={"a": "b"}))
+    assert world.versions() == ["v1", "v2"], "the tasks of the first still run"
+    world.roll_out()
+    assert world.versions() == ["v2"]
     world.renew(3)
-    assert world.versions() == ["v1", "v2", "v3"], "the tasks of the first still run"
     world.roll_out()
     assert world.used(web) == {"v3"}
     assert world.versions() == ["v2", "v3"]
@@ -166,6 +170,35 @@ def test_a_version_with_which_tasks_fail_is_rolled_back_as_any_update_is() -> No
     assert status.state is UpdateState.ROLLBACK_COMPLETED
     assert world.used(web) == {"v1"}
     assert "v1" in world.versions()
+
+
+def test_a_paused_update_keeps_what_it_can_be_rolled_back_to() -> None:
+    world = World()
+    web = world.create(world.using(replicas=4))
+    world.obey()
+    good = world.service(web.id).spec
+    bad = replace(good.task, container=replace(good.task.container, image="bad"))
+    world.update(web.id, replace(good, task=bad))
+    for _ in range(10):
+        for task in list(world.store.tasks()):
+            if task.status.state >= TaskState.ASSIGNED:
+                fails = task.spec.container.image == "bad"
+                world.report(task.id, TaskState.REJECTED if fails else min(task.desired_state, TaskState.SHUTDOWN))
+        world.wait(1)
+    paused = world.service(web.id)
+    assert paused.update_status is not None
+    assert paused.update_status.state is UpdateState.PAUSED
+    assert len(world.running(web.id)) == 3
+    with pytest.raises(FailedPrecondition, match="following service: web;"):
+        world.renew(2)
+    assert world.service(web.id) == paused
+    assert world.versions() == ["v1"]
+    world.roll_back(web.id)
+    world.roll_out()
+    world.renew(2)
+    world.roll_out()
+    assert world.service(web.id).spec.task.container.image == "busybox"
+    assert world.used(web) == {"v2"}
 
 
 def test_a_job_is_not_run_again_for_a_new_version() -> None:

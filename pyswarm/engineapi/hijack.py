@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from pyswarm.engineapi.engine import LocalEngine
+from pyswarm.engineapi.engine import EngineGone, LocalEngine
 
 _WRITTEN_ANEW = ("content-length", "transfer-encoding", "expect")
 """Headers of the request's body, which is sent in one piece."""
@@ -19,16 +19,22 @@ def wants_upgrade(request: web.Request) -> bool:
 async def hand_over(request: web.Request, engine: LocalEngine, path: str) -> web.StreamResponse:
     """Until one side has left. What the engine answers, an error too, goes to the client as it is.
 
-    Raises EngineGone.
+    A client waits for that answer before it says more, as docker does: what comes in one piece with its request, the
+    HTTP server has thrown away. Raises EngineGone.
     """
     body, to_client = await request.read(), request.transport
     if to_client is None:
         raise ConnectionResetError("the client went away")
-    to_engine, server = await engine.connect(lambda: _Side(to_client))
+    # What the client says from now on is not the HTTP server's to read.
+    to_client.pause_reading()
+    try:
+        to_engine, server = await engine.connect(lambda: _Side(to_client))
+    except EngineGone:
+        to_client.resume_reading()
+        raise
     client = _Client(to_engine, request.protocol)
     try:
         to_engine.write(_head(request, path, len(body)) + body)
-        # The engine's answer has not come yet, so the client has said no more than its request.
         to_client.set_protocol(client)
         to_client.resume_reading()
         await asyncio.wait([client.lost, server.lost])

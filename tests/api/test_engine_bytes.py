@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pyswarm.engineapi.engine import LocalEngine
 from tests.support.fake_node import FakeNode
 
 ZIPPED = gzip.compress(b"a tar archive")
@@ -81,3 +82,27 @@ async def test_a_target_may_name_its_host(raw_engine, session, socket_path, targ
     writer.close()
     assert answer.startswith(b"HTTP/1.1 200")
     assert raw_engine.head[0] == b"GET /containers/json?all=1 HTTP/1.1"
+
+
+async def test_what_a_client_says_while_the_engine_is_called_is_not_lost(raw_engine, session, socket_path, monkeypatch):
+    called, go_on, connect = asyncio.Event(), asyncio.Event(), LocalEngine.connect
+
+    async def connect_late(*args):
+        called.set()
+        await go_on.wait()
+        return await connect(*args)
+
+    monkeypatch.setattr(LocalEngine, "connect", connect_late)
+    raw_engine.answer = b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
+    reader, writer = await asyncio.open_unix_connection(str(socket_path))
+    head = b"POST /v1.44/exec/1/start HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
+    writer.write(head + b"Content-Length: 2\r\n\r\n{}")
+    await asyncio.wait_for(called.wait(), 20)
+    writer.write(b"hello ")
+    await asyncio.sleep(0.1)
+    go_on.set()
+    await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
+    writer.write(b"world")
+    writer.write_eof()
+    assert await asyncio.wait_for(reader.read(), 20) == b"HELLO WORLD"
+    assert raw_engine.body == b"{}"

@@ -69,8 +69,9 @@ async def test_a_terminals_line_is_told_while_its_end_is_awaited():
 
     async def chunks():
         yield b"2024-02-29T12:00:00Z "
-        while not said:
+        for _ in range(LONGEST // 1024):
             yield b"x" * 1024
+        assert said
         yield b"\n"
 
     async for entry in terminal_entries(chunks()):

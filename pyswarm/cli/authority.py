@@ -10,6 +10,7 @@ import click
 
 from pyswarm.cli.client import Client
 from pyswarm.cli.commands import command
+from pyswarm.cli.files import read_text
 from pyswarm.cli.json_types import Json
 from pyswarm.cli.options import DURATION
 
@@ -48,18 +49,11 @@ def authority(client: Client, /, rotate: bool, detach: bool, quiet: bool, **give
 
 def _with_root(spec: Json, cert: Path | None, key: Path | None) -> Json:
     config = spec.setdefault("CAConfig", {})
-    config["SigningCACert"] = _read(cert) if cert is not None else ""
-    config["SigningCAKey"] = _read(key) if key is not None else ""
+    config["SigningCACert"] = read_text(cert) if cert is not None else ""
+    config["SigningCAKey"] = read_text(key) if key is not None else ""
     if cert is None and key is None:
         config["ForceRotate"] = config.get("ForceRotate", 0) + 1
     return spec
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise click.ClickException(f"cannot read {path}: {error}") from None
 
 
 def _wait(client: Client, quiet: bool) -> None:

@@ -16,6 +16,7 @@ import click
 from core.files import sync_folder
 from pyswarm.cli.client import Client
 from pyswarm.cli.commands import command
+from pyswarm.cli.files import read_text
 from pyswarm.cli.swarm import STDIN, advertise_option, ensure_daemon, listen_option, print_how_to_join
 
 _HEADER = "X-Pyswarm-Passphrase"
@@ -92,10 +93,7 @@ def _passphrase(source: str, twice: bool) -> str:
     if source == STDIN:
         text = sys.stdin.readline()
     elif source:
-        try:
-            text = Path(source).read_text().partition("\n")[0]
-        except (OSError, UnicodeDecodeError) as error:
-            raise click.ClickException(f"cannot read the passphrase from {source}: {error}") from None
+        text = read_text(Path(source), "the passphrase").partition("\n")[0]
     elif sys.stdin.isatty():
         text = click.prompt("Passphrase", hide_input=True, confirmation_prompt=twice, err=True)
     else:

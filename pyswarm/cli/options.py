@@ -11,6 +11,7 @@ import click
 from core.errors import InvalidArgument
 from core.units import parse_cpus, parse_duration, parse_size
 from pyswarm.cli.arguments import truth
+from pyswarm.cli.files import read_text
 from pyswarm.cli.mounts import parse_mount
 from pyswarm.cli.ports import parse_publish
 
@@ -119,10 +120,7 @@ def parse_env(text: str) -> str:
 
 def parse_env_file(text: str) -> list[str]:
     """The variables of a file: a line each; those without a value have the command's own, if there is one."""
-    try:
-        lines = Path(text).read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidArgument(f"cannot read {text}: {error}") from None
+    lines = read_text(Path(text)).splitlines()
     variables = [parse_env(line.lstrip()) for line in lines if line.strip() and not line.lstrip().startswith("#")]
     return [variable for variable in variables if "=" in variable]
 

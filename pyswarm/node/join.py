@@ -26,6 +26,7 @@ from core.errors import (
 )
 from core.logs import logger
 from core.model import Availability
+from core.ports import JOINING_OFFSET
 from core.rpc import error_of
 from identity.certificates import load_certificate, validity_of
 from identity.channels import secure_channel
@@ -37,7 +38,7 @@ from identity.tokens import JoinToken, parse_token
 from manager.control.remote import RemoteControl
 from proto import ca_pb2 as pb
 from proto.ca_pb2_grpc import BootstrapStub
-from pyswarm.node.addresses import bootstrap_address, parse_host_port
+from pyswarm.node.addresses import HostPort, bootstrap_address, parse_host_port
 
 TIMEOUT = 20.0
 """Seconds, for each manager that is asked."""
@@ -100,8 +101,8 @@ async def _join_at(
         if busy:
             raise busy[-1] from None
         raise DeadlineExceeded(
-            f"{address} did not answer within {timeout:g} s: check the address, that the manager runs, and that "
-            "no firewall drops TCP 2377 and 2378"
+            f"{_place(address)} did not answer within {timeout:g} s: check the address, that the manager runs, "
+            "and that no firewall drops TCP 2377 and 2378"
         ) from None
 
 
@@ -117,8 +118,9 @@ def _check_dates(address: str, shown: bytes, now: int) -> None:
 def _check_root(address: str, root: bytes, token: JoinToken) -> None:
     if not hmac.compare_digest(root_digest(root), token.digest):
         raise PermissionDenied(
-            f"the token is for another cluster than the one of {address}: its root certificate differs; nothing was "
-            "sent. Check the address, and get the token on one of that cluster's managers"
+            f"the token is for another cluster than the one of {address}, or from before its root was rotated: the "
+            "root certificate differs; nothing was sent. Check the address, and get a new token with "
+            "`pyswarm join-token` on one of that cluster's managers"
         )
 
 
@@ -140,7 +142,7 @@ async def _check_shown(address: str, root: bytes) -> None:
     except TimeoutError:  # the system's own; told as ours is
         raise
     except OSError as error:
-        raise Unavailable(f"cannot reach {address}: {error.strerror or error}") from None
+        raise Unavailable(f"cannot reach {_place(address)}: {error.strerror or error}") from None
     writer.transport.abort()
 
 
@@ -167,18 +169,19 @@ async def _shown_certificate(address: str) -> bytes:
         raise InvalidArgument(f"cannot find the host {target.host!r}: check its name, or give its address") from None
     except ConnectionRefusedError:
         raise Unavailable(
-            f"nothing listens on {address}: check the address, and that the node there is a manager of a cluster"
+            f"nothing listens on {_place(address)}: check the address, and that the node there is a manager of a "
+            "cluster"
         ) from None
     except ssl.SSLError:
-        raise Unavailable(f"what listens on {address} is no manager of a pyswarm cluster") from None
+        raise Unavailable(f"what listens on {_place(address)} is no manager of a pyswarm cluster") from None
     except TimeoutError:  # the system's own; told as ours is
         raise
     except OSError as error:
-        raise Unavailable(f"cannot reach {address}: {error.strerror or error}") from None
+        raise Unavailable(f"cannot reach {_place(address)}: {error.strerror or error}") from None
     shown: bytes | None = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
     writer.transport.abort()
     if shown is None:
-        raise Unavailable(f"what listens on {address} is no manager of a pyswarm cluster")
+        raise Unavailable(f"what listens on {_place(address)} is no manager of a pyswarm cluster")
     return ssl.DER_cert_to_PEM_cert(shown).encode()
 
 
@@ -211,6 +214,13 @@ def _channel(address: str, trusted: bytes) -> grpc.aio.Channel:
         grpc.ssl_channel_credentials(trusted),
         [("grpc.max_receive_message_length", _MAX_ANSWER)],
     )
+
+
+def _place(bootstrap: str) -> str:
+    """With the address that the user knows."""
+    own = parse_host_port(bootstrap)
+    managers = HostPort(own.host, own.port - JOINING_OFFSET)
+    return f"{bootstrap} (where the manager at {managers} takes in new nodes)"
 
 
 def _date(nanoseconds: int) -> str:

@@ -48,6 +48,8 @@ class RelayPorts:
         self._credentials = credentials
         self._settings = settings or Settings()
         self._on_ports = on_ports
+        self.unserved: tuple[PortError, ...] = ()
+        """The published ports that this node cannot serve, and why."""
         self._channel: Channel | None = None
         self._connected = asyncio.Event()
         self._turn = asyncio.Lock()
@@ -165,13 +167,22 @@ class RelayPorts:
         base = applied.version if applied is not None else None
         answer = await channel.call("plan", base=base, change=to_json(difference(applied or EMPTY, wanted)))
         self._applied = wanted
-        return _ack(wanted.version, answer)
+        return self._acknowledged(wanted.version, answer)
 
     def _on_event(self, event: Message) -> None:
         if event["event"] == "ports" and self._on_ports is not None:
-            self._on_ports(_ack(int(event["version"]), event))
+            self._on_ports(self._acknowledged(int(event["version"]), event))
         else:
             _tell(event)
+
+    def _acknowledged(self, version: int, message: Message) -> IngressAck:
+        """Who reads this node's log hears of every port once."""
+        errors = tuple(PortError(int(port), str(text)) for port, text in message.get("errors", ()))
+        for error in errors:
+            if error not in self.unserved:
+                log.warning("a published port is not served on this node", reason=error.message)
+        self.unserved = errors
+        return IngressAck(version, errors)
 
     def _let_go(self) -> None:
         self._connected.clear()
@@ -207,7 +218,3 @@ async def _make_way(channel: Channel, drain: int) -> None:
 def _tell(event: Message) -> None:
     if event["event"] == "log":
         log.info(str(event.get("message")), **dict(event.get("fields", {})))
-
-
-def _ack(version: int, message: Message) -> IngressAck:
-    return IngressAck(version, tuple(PortError(int(port), str(text)) for port, text in message.get("errors", ())))

@@ -46,6 +46,8 @@ class LocalNode:
     remote_managers: tuple[ManagerPeer, ...] = ()
     error: str = ""
     """Why the node is not what it should be, for the user."""
+    warnings: tuple[str, ...] = ()
+    """What it cannot do meanwhile though it is what it should be, for the user."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,6 +159,7 @@ class LocalNodeApi:
             is_manager=member.manager is not None,
             remote_managers=member.managers,
             error=member.error,
+            warnings=member.warnings,
         )
 
     def control(self) -> ControlApi:

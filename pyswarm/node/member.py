@@ -150,6 +150,11 @@ class Member:
         parts = (agent.removal, self._fault, role.problem, renewer.problem, locker.problem, agent.refusal)
         return next(filter(None, parts), "")
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What this node does not do for its cluster, though all is well with itself."""
+        return tuple(error.message for error in self._ports.unserved)
+
     async def enter(self) -> None:
         """The first start. Returns once a founding manager leads, or a joining one is a member."""
         if self.identity.role is Role.MANAGER:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from dataclasses import replace
 
 import aiohttp
 import pytest
@@ -201,6 +202,14 @@ async def test_an_unknown_way_to_update_is_refused(session, manager, query):
     async with session.post(f"{BASE}/services/web/update?version=1&{query}", json=SPEC) as response:
         assert response.status == 400
         await refusal(response)
+
+
+async def test_info_warns_of_what_this_node_cannot_do(session, manager):
+    manager.local = replace(manager.local, warnings=("port 80 cannot be served",))
+    async with session.get(f"{BASE}/info") as response:
+        info = await response.json()
+    assert "WARNING: port 80 cannot be served" in info["Warnings"]
+    assert (info["Swarm"]["LocalNodeState"], info["Swarm"]["Error"]) == ("active", "")
 
 
 async def test_info_answers_without_engine_and_without_leader(session, manager):

@@ -45,7 +45,8 @@ async def info(request: web.Request) -> web.Response:
     node = request.app[NODE]
     engine = await node.engine_info() or _without_engine()
     swarm = await _show_local_swarm(node)
-    warnings = [*(engine.get("Warnings") or ()), *swarm.get("Warnings", ())]
+    own = (f"WARNING: {warning}" for warning in node.status().warnings)
+    warnings = [*(engine.get("Warnings") or ()), *own, *swarm.get("Warnings", ())]
     return answer({**engine, "Swarm": swarm, "Warnings": warnings or None})
 
 

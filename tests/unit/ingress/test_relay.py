@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from core.model import IngressAck, IngressState, PortError
 from ingress.client import RelayPorts
@@ -161,13 +162,17 @@ async def test_a_taken_port_is_reported_alone_and_served_once_it_is_free() -> No
         port, taken = free_port(), free_port()
         server = await Server("a", 2).start()
         both = published(1, port, server).ports + published(1, taken, server).ports
-        with socket.create_server(("127.0.0.2", taken)):
+        with socket.create_server(("127.0.0.2", taken)), capture_logs() as said:
             ack = await ports.apply(IngressState(1, both, ("node2",)))
             message = f"port {taken} cannot be served: another program on this node uses it"
             assert ack == IngressAck(1, (PortError(taken, message),))
+            assert ports.unserved == ack.errors
+            assert await ports.apply(IngressState(1, both, ("node2",))) == ack
+            assert [line["reason"] for line in said if line["log_level"] == "warning"] == [message]
             assert await ask(2, port) == "a"
         await eventually("the report that the port is served", lambda: acks)
         assert acks == [IngressAck(1)]
+        assert not ports.unserved
         assert await ask(2, taken) == "a"
 
 

@@ -33,6 +33,7 @@ class PlayedMember:
         self.address = HostPort("192.0.2.1", 2377)
         self.managers = ()
         self.error = self.removal = ""
+        self.warnings: tuple[str, ...] = ()
         self.connected = True
         self.manager = SimpleNamespace(members=range(managers), control="control") if managers else None
         self.calls: list[str] = []
@@ -115,6 +116,8 @@ async def test_init_makes_it_a_manager(world: World) -> None:
 async def test_join_makes_it_a_worker(world: World) -> None:
     await world.node.join(JoinRequest())
     assert world.node.status() == LocalNode("n1", "192.0.2.1", "active")
+    world.member.warnings = ("port 80 cannot be served",)
+    assert world.node.status() == LocalNode("n1", "192.0.2.1", "active", warnings=("port 80 cannot be served",))
     with pytest.raises(NotManager, match="Worker nodes can't be used"):
         world.node.control()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core.model import IngressAck, IngressState
+from core.model import IngressAck, IngressState, PortError
 from identity.credentials import Credentials
 from pyswarm.engineapi.ports import InitRequest, JoinRequest
 from pyswarm.node import member
@@ -20,6 +20,8 @@ from worker.executor.fake import FakeExecutor
 
 class NoRelay:
     """In the place of ingress's RelayPorts."""
+
+    unserved: tuple[PortError, ...] = ()
 
     def __init__(self, *_: object, **__: object) -> None: ...
 

@@ -90,7 +90,8 @@ async def test_a_lost_manager_that_comes_back_is_told_to_leave_and_join(nodes: l
     assert (back.folder / "raft").exists()
     await back.api.leave(force=True)
     await back.join_as_manager(survivor)
-    assert (back.reachable, await services(back)) == (2, ["web"])
+    await eventually("both reach each other", lambda: back.reachable == 2)
+    assert await services(back) == ["web"]
 
 
 async def test_a_cluster_that_has_its_quorum_is_not_split(nodes: list[LocalNode]) -> None:
@@ -309,7 +310,7 @@ async def test_a_crash_before_the_last_step_of_a_restore_is_no_restore(nodes: li
     await two.api.resume()
     assert two.api.status().state == "inactive"
     await two.join_as_manager(one)
-    assert two.reachable == 2
+    await eventually("both reach each other", lambda: two.reachable == 2)
 
 
 async def test_CA_09_a_forced_new_cluster_renews_its_expired_certificate(nodes: list[LocalNode]) -> None:

@@ -188,22 +188,29 @@ class RoutedControl:
         return await self._again(ask, again_after)
 
     async def _again(self, call: Callable[[], Awaitable[T]], again_after: tuple[type[PyswarmError], ...]) -> T:
-        begun = asyncio.get_running_loop().time()
+        begun, unknown = asyncio.get_running_loop().time(), False
         while True:
             asked = self._consensus.leadership
             try:
                 return await call()
             except again_after as error:
+                unknown = unknown or isinstance(error, UnknownOutcome)
                 hopeless = asked.is_leader and not self._consensus.has_quorum
                 if hopeless or self._time_left(begun) <= 0:
-                    if isinstance(error, Unavailable) and not self._consensus.has_quorum:
-                        raise self._consensus.no_leader() from None  # which says more
-                    raise
+                    raise self._verdict(error, unknown) from None
                 if isinstance(error, NotLeader) and error.leader and error.leader == asked.leader_addr:
                     # It has been chosen, and has its log to apply before it answers.
                     await asyncio.sleep(_NOT_YET)
                 else:
                     await self._settled(asked, begun)
+
+    def _verdict(self, error: PyswarmError, unknown: bool) -> PyswarmError:
+        """What a call says that is not made again after `error`. `unknown`: some attempt may have made the change."""
+        if not self._consensus.has_quorum:
+            error = self._consensus.no_leader()  # which says more
+        elif isinstance(error, UnknownOutcome):
+            return error
+        return UnknownOutcome(f"{error.message}; the change may have been made") if unknown else error
 
     async def _settled(self, asked: Leadership, begun: float) -> None:
         """Until somebody leads in another term than the one that was asked in, but not for ever."""

@@ -14,6 +14,7 @@ from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 PORT = 8080
+TASKS = 5
 STATE = "/var/lib/pyswarm"
 
 
@@ -23,7 +24,7 @@ def web(hosts: Cluster) -> Cluster:
     for name in ("m1", "m2", "m3"):
         hosts.host(name).run("mount", "-t", "tmpfs", "-o", "size=40m,mode=700", "tmpfs", STATE)
     hosts.form()
-    hosts.serve("web", 5, PORT)
+    hosts.serve("web", TASKS, PORT)
     return hosts
 
 
@@ -38,7 +39,7 @@ def stranger(web: Cluster) -> Cluster:
 
 def test_a_manager_whose_log_is_damaged_says_so_and_is_mended_as_it_says(web: Cluster) -> None:
     victim, other = web.follower(), web.leader()
-    node_id, before = web.nodes(other)[victim]["ID"], web.containers(victim)
+    node_id, before = web.nodes(other)[victim]["ID"], _at_rest(web, victim)
     web.stop_daemon(victim)
     damaged = max(_raft(web, victim).glob("*.wal"), key=lambda path: path.stat().st_size)
     content = bytearray(damaged.read_bytes())
@@ -80,7 +81,7 @@ def test_a_torn_last_record_is_cut_away_and_the_manager_goes_on(web: Cluster) ->
 
 def test_a_leader_whose_disk_is_full_stops_leading_and_loses_nothing(web: Cluster) -> None:
     leader = web.leader()
-    host, before = web.host(leader), web.containers(leader)
+    host, before = web.host(leader), _at_rest(web, leader)
     acknowledged: list[str] = []
     done = threading.Event()
     writing = threading.Thread(target=_write, args=(web, acknowledged, done))
@@ -117,7 +118,7 @@ def test_a_leader_whose_disk_is_full_stops_leading_and_loses_nothing(web: Cluste
 def test_the_log_of_another_cluster_is_refused_and_moved_away_as_it_says(stranger: Cluster) -> None:
     victim, other = stranger.follower(), stranger.leader()
     theirs, ours = (stranger.api(name).get("/swarm")["ID"] for name in ("w2", other))
-    node_id, before = stranger.nodes(other)[victim]["ID"], stranger.containers(victim)
+    node_id, before = stranger.nodes(other)[victim]["ID"], _at_rest(stranger, victim)
     stranger.stop_daemon(victim)
     raft = _raft(stranger, victim)
     shutil.rmtree(raft)
@@ -140,7 +141,7 @@ def test_the_log_of_another_cluster_is_refused_and_moved_away_as_it_says(strange
 
 
 def test_a_node_among_the_managers_of_another_cluster_says_so(stranger: Cluster) -> None:
-    leader, before = stranger.leader(), stranger.containers("w1")
+    leader, before = stranger.leader(), _at_rest(stranger, "w1")
     stranger.stop_daemon("w1")
     state = stranger.host("w1").path(STATE)
     kept = (state / "node.json").read_text()
@@ -161,6 +162,19 @@ def test_a_node_among_the_managers_of_another_cluster_says_so(stranger: Cluster)
     stranger.host("w1").start_daemon()
     stranger.wait_ready(4, leader)
     wait_for("no error", lambda: not stranger.error("w1"))
+
+
+def _at_rest(cluster: Cluster, name: str) -> list[str]:
+    """The host's containers, once all tasks run and it has no other: the test before may have had some moved."""
+    leader = cluster.leader()
+    node_id = cluster.nodes(leader)[name]["ID"]
+
+    def settled() -> tuple[list[str]] | None:
+        tasks, found = cluster.running("web", leader), cluster.containers(name)
+        mine = {task["Status"]["ContainerStatus"]["ContainerID"] for task in tasks if task["NodeID"] == node_id}
+        return (found,) if len(tasks) == TASKS and set(found) == mine else None
+
+    return wait_for("rest", patiently(settled))[0]
 
 
 def _raft(cluster: Cluster, name: str) -> Path:

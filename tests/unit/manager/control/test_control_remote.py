@@ -359,8 +359,30 @@ async def test_a_creation_of_unknown_outcome_is_not_made_again_without_a_quorum(
     await cluster.local.manager.found()
     cluster.local.manager.consensus.propose = unknown  # type: ignore[method-assign]
     cluster.follower.follow(cluster.credentials.identity.node_id, "", is_leader=True)
-    with pytest.raises(UnknownOutcome):
+    cluster.follower.absence = NoQuorum(2, 5)
+    with pytest.raises(UnknownOutcome, match=r"2 of 5 managers can be reached.*may have been made"):
         await cluster.control.create_service(make_spec(), b"1")
+
+
+@pytest.mark.parametrize("gather", [0.0, 0.05])
+async def test_a_creation_that_was_cut_off_and_meets_a_lost_quorum_says_both(
+    cluster: Cluster, world: ControlWorld, gather: float, monkeypatch: pytest.MonkeyPatch
+):
+    """Whether the connection breaks before or after the wait for a quorum is over."""
+    monkeypatch.setattr(routed, "GATHER", gather)
+    reached = asyncio.Event()
+
+    async def silent(command: bytes, request_id: bytes) -> int:
+        reached.set()
+        return await asyncio.Future()
+
+    world.manager.consensus.propose = silent  # type: ignore[method-assign]
+    creating = asyncio.create_task(cluster.control.create_service(make_spec(), b"1"))
+    await reached.wait()
+    cluster.follower.absence, cluster.follower.has_quorum = NoQuorum(1, 3), False
+    cluster.follower.follow("", "")
+    with pytest.raises(UnknownOutcome, match=r"1 of 3 managers can be reached.*may have been made"):
+        await creating
 
 
 async def test_a_leader_that_cannot_be_reached_is_not_named_when_the_quorum_is_gone_too(

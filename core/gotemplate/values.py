@@ -1,5 +1,6 @@
 """What a template works on, and how Go prints it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,11 +13,11 @@ Lookup = Callable[[str, Mapping[str, Value], str], Value]
 """(the name that led to an object, the object, a field's name) -> the field. Raises TemplateError."""
 
 
-class Printed:
+class Printed(ABC):
     """A kind of value that Go prints in a way of its own."""
 
-    def printed(self) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def printed(self) -> str: ...
 
 
 class NoValue:

@@ -21,13 +21,17 @@ from core.model import (
     TaskStatus,
 )
 from manager.scheduler import Scheduler
-from tests.support.stage import Stage
+from tests.support.stage import Stage, make_node
 
 
 class Scheduling(Stage):
     def __init__(self, max_tasks: int = 500) -> None:
         self.suspects: set[str] = set()
         super().__init__(Scheduler(self.suspects.__contains__, max_tasks))
+
+    def put_nodes(self, count: int, **kind: object) -> list[str]:
+        """Alike, and ready unless `kind` says otherwise; their ids, from node0 on."""
+        return [self.put(make_node(f"node{number}", **kind)).id for number in range(count)]
 
     def waiting(self, service_id: str, count: int = 1, **wishes: object) -> list[str]:
         """Makes new tasks that wait for a node; their ids."""

@@ -11,16 +11,9 @@ from tests.support.scheduling import Scheduling, waiting_task
 from tests.support.stage import make_node
 
 
-def put_nodes(stage: Scheduling, count: int, **kind: object) -> list[str]:
-    ids = [f"node{number}" for number in range(count)]
-    for node_id in ids:
-        stage.put(make_node(node_id, **kind))
-    return ids
-
-
 def test_SCH_01_new_tasks_go_to_the_least_loaded_nodes():
     stage = Scheduling()
-    put_nodes(stage, 3)
+    stage.put_nodes(3)
     for node_id, load in (("node0", 4), ("node1", 2), ("node2", 0)):
         for number in range(load):
             task = waiting_task(f"old{node_id}{number}", f"old{node_id}", node_id=node_id)
@@ -34,7 +27,7 @@ def test_SCH_01_new_tasks_go_to_the_least_loaded_nodes():
 
 def test_SCH_01_a_change_of_a_node_does_not_disturb_its_load():
     stage = Scheduling()
-    put_nodes(stage, 2)
+    stage.put_nodes(2)
     stage.waiting("a", 10)
     stage.run()
     for _ in range(3):
@@ -87,7 +80,7 @@ def test_SCH_03_a_paused_or_drained_node_gets_no_task(availability: Availability
 
 def test_SCH_04_spread_is_per_service_first_then_by_load():
     stage = Scheduling()
-    put_nodes(stage, 4)
+    stage.put_nodes(4)
     stage.waiting("packed", 1)
     stage.run()
     (packed,) = stage.where("packed")
@@ -111,7 +104,7 @@ def test_SCH_04_spread_is_per_service_first_then_by_load():
 
 def test_SCH_04_a_service_is_level_on_every_node_whatever_else_runs_there():
     stage = Scheduling(max_tasks=7)
-    ids = put_nodes(stage, 5)
+    ids = stage.put_nodes(5)
     for number in range(12):
         task = waiting_task(f"other{number}", "other", node_id="node0")
         stage.put(replace(task, status=replace(task.status, state=TaskState.RUNNING)))
@@ -155,7 +148,7 @@ def test_SCH_12_reservations_gate_placement_and_the_reason_counts_the_most_frequ
 
 def test_SCH_12_a_reservation_is_never_exceeded():
     stage = Scheduling()
-    put_nodes(stage, 3, memory=1 << 30)
+    stage.put_nodes(3, memory=1 << 30)
     ids = stage.waiting("a", 8, memory=400 << 20)
     stage.run()
     assert set(stage.where("a").values()) == {2}
@@ -166,7 +159,7 @@ def test_SCH_12_a_reservation_is_never_exceeded():
 def test_SCH_12_the_reason_is_written_once_and_again_only_when_it_changes():
     stage = Scheduling()
     ids = stage.waiting("a", 3, cpus=8)
-    put_nodes(stage, 2)
+    stage.put_nodes(2)
     stage.run()
     written = stage.writes()
     stage.put(replace(stage.tx.node("node0"), port_errors=()))
@@ -180,7 +173,7 @@ def test_SCH_12_the_reason_is_written_once_and_again_only_when_it_changes():
 
 def test_SCH_12_a_waiting_task_is_not_polled():
     stage = Scheduling()
-    put_nodes(stage, 1, state=NodeState.DOWN)
+    stage.put_nodes(1, state=NodeState.DOWN)
     stage.waiting("a", 3)
     stage.run()
     assert stage.wake_up is None
@@ -250,7 +243,7 @@ def test_SCH_14_dead_tasks_at_the_start_take_nothing():
 
 def test_SCH_14_a_task_that_is_being_stopped_is_no_load():
     stage = Scheduling()
-    put_nodes(stage, 2)
+    stage.put_nodes(2)
     ids = stage.waiting("a", 2)
     stage.run()
     leaving, staying = ids
@@ -293,7 +286,7 @@ def test_SCH_16_a_waiting_task_that_is_deleted_is_forgotten():
     stage.remove(Task, task_id)
     stage.run()
     written = stage.writes()
-    put_nodes(stage, 1)
+    stage.put_nodes(1)
     stage.run()
     assert stage.writes() == written + 1
 
@@ -341,7 +334,7 @@ def test_SCH_18_a_task_that_is_not_wanted_any_more_is_not_assigned():
     (late,) = stage.waiting("a")
     stage.run()
     stage.becomes(late, TaskState.PENDING, TaskState.REMOVE)
-    put_nodes(stage, 1)
+    stage.put_nodes(1)
     stage.run()
     assert [stage.task(task_id).node_id for task_id in (stopped, removed, late)] == ["", "", ""]
 
@@ -349,7 +342,7 @@ def test_SCH_18_a_task_that_is_not_wanted_any_more_is_not_assigned():
 def test_SCH_25_what_was_written_beside_it_in_the_same_transaction_counts():
     """The scheduler has no event yet of what an API call wrote just before."""
     stage = Scheduling(max_tasks=1)
-    put_nodes(stage, 2)
+    stage.put_nodes(2)
     ids = stage.waiting("a", 3)
     stage.run(most_steps=1_000)
     assert all(stage.node_of(task_id) for task_id in ids)
@@ -373,7 +366,7 @@ def test_SCH_19_a_task_that_is_stopped_while_it_waits_is_shut_down():
 
 def test_SCH_21_a_host_port_has_one_task_a_node():
     stage = Scheduling()
-    put_nodes(stage, 2)
+    stage.put_nodes(2)
     ids = stage.waiting("a", 3, host_ports=[80])
     (other,) = stage.waiting("b", host_ports=[81])
     stage.run()
@@ -390,7 +383,7 @@ def test_SCH_21_a_host_port_has_one_task_a_node():
 def test_SCH_21_tasks_of_one_version_hold_the_ports_that_each_has_been_given():
     """A task that was made just before its service published a port is given that port."""
     stage = Scheduling()
-    put_nodes(stage, 1)
+    stage.put_nodes(1)
     stage.waiting("a")
     stage.run()
     (late,) = stage.waiting("a", host_ports=[80])
@@ -423,7 +416,7 @@ def test_SCH_23_the_same_task_seen_twice_is_claimed_once():
 
 def test_a_suspect_node_gets_no_task_until_it_is_trusted_again():
     stage = Scheduling()
-    put_nodes(stage, 1)
+    stage.put_nodes(1)
     stage.suspects.add("node0")
     (task_id,) = stage.waiting("a")
     stage.run()
@@ -441,46 +434,16 @@ def test_a_suspect_node_gets_no_task_until_it_is_trusted_again():
 
 def test_a_suspect_node_is_passed_over_for_another():
     stage = Scheduling()
-    ids = put_nodes(stage, 3)
+    ids = stage.put_nodes(3)
     stage.suspects.add(ids[0])
     stage.waiting("a", 6)
     stage.run()
     assert stage.where("a") == {ids[1]: 3, ids[2]: 3}
 
 
-def test_work_is_done_in_steps_and_none_is_left():
-    stage = Scheduling(max_tasks=10)
-    put_nodes(stage, 4)
-    ids = stage.waiting("a", 95)
-    blocked = stage.waiting("blocked", 25, constraints=["node.id==nobody"])
-    stage.run()
-    assert stage.steps >= 12
-    assert Counter(stage.node_of(task_id) for task_id in ids).most_common(1)[0][1] == 24
-    assert {stage.reason(task_id) for task_id in blocked} == {
-        "no suitable node (scheduling constraints not satisfied on 4 nodes)"
-    }
-
-
-def test_more_kinds_of_requirements_than_are_indexed_at_a_time():
-    stage = Scheduling()
-    ids = [task_id for number in range(80) for task_id in stage.waiting(f"s{number}", memory=(number + 5) << 20)]
-    stage.run()
-    put_nodes(stage, 2, memory=60 << 20)
-    stage.run()
-    placed = [task_id for task_id in ids if stage.task(task_id).node_id]
-    claimed = dict.fromkeys(("node0", "node1"), 0)
-    for task_id in placed:
-        claimed[stage.node_of(task_id)] += stage.task(task_id).spec.resources.reservations.memory_bytes
-    assert placed
-    assert all(total <= 60 << 20 for total in claimed.values())
-    put_nodes(stage, 80, memory=1 << 30)
-    stage.run()
-    assert all(stage.node_of(task_id) for task_id in ids)
-
-
 def test_the_next_leader_goes_on_where_the_last_one_stopped():
     stage = Scheduling()
-    put_nodes(stage, 2, memory=1 << 30)
+    stage.put_nodes(2, memory=1 << 30)
     stage.waiting("a", 3, memory=512 << 20)
     ids = stage.waiting("b", 2, memory=512 << 20)
     stage.run()
@@ -497,7 +460,7 @@ def test_the_next_leader_goes_on_where_the_last_one_stopped():
 
 def test_a_removed_service_leaves_no_trace_in_the_index():
     stage = Scheduling()
-    put_nodes(stage, 2)
+    stage.put_nodes(2)
     stage.put(Service(id="a"))
     ids = stage.waiting("a", 4)
     stage.run()
@@ -511,102 +474,3 @@ def test_a_removed_service_leaves_no_trace_in_the_index():
     stage.run()
     assert stage.node_of(task_id)
     assert stage.where("a") == {"node0": 1, "node1": 1}
-
-
-def test_a_large_service_without_a_node_holds_up_nobody():
-    stage = Scheduling(max_tasks=10)
-    put_nodes(stage, 2)
-    stage.waiting("huge", 500, constraints=["node.id==nobody"])
-    (task_id,) = stage.waiting("small")
-    stage.run(most_steps=1_000)
-    assert stage.node_of(task_id)
-    begun = stage.steps
-    (task_id,) = stage.waiting("late")
-    stage.put(make_node("node9"))
-    with pytest.raises(AssertionError, match="no rest"):
-        stage.run(most_steps=3)
-    assert stage.steps == begun + 3
-    assert stage.node_of(task_id)
-
-
-def test_a_large_service_that_finds_nodes_leaves_some_of_the_turn_to_others():
-    stage = Scheduling(max_tasks=10)
-    put_nodes(stage, 2)
-    stage.waiting("huge", 500)
-    ids = [task_id for number in range(3) for task_id in stage.waiting(f"small{number}")]
-    with pytest.raises(AssertionError, match="no rest"):
-        stage.run(most_steps=4)
-    assert all(stage.task(task_id).node_id for task_id in ids)
-
-
-def test_many_waiting_tasks_are_told_another_reason_only_now_and_then():
-    stage = Scheduling()
-    put_nodes(stage, 1)
-    stage.waiting("huge", 300, constraints=["node.id==nobody"])
-    stage.run()
-    written = stage.writes()
-    for number in range(5):
-        stage.put(make_node(f"more{number}"))
-        stage.run()
-    assert stage.writes() == written + 5 + 300, "once at once, then no more for a while"
-    assert stage.wake_up is not None
-    stage.now = stage.wake_up
-    stage.run()
-    assert stage.writes() == written + 5 + 600
-    reasons = {task.status.err for task in stage.tx.tasks_of_service("huge")}
-    assert reasons == {"no suitable node (scheduling constraints not satisfied on 6 nodes)"}
-    assert stage.wake_up is None
-
-
-def test_many_waiting_tasks_are_not_looked_at_one_by_one_at_every_change():
-    stage = Scheduling()
-    put_nodes(stage, 1, memory=1 << 30)
-    stage.waiting("huge", 400, memory=1 << 30)
-    stage.run()
-    (running,) = [task for task in stage.tx.tasks() if task.node_id]
-    looks: list[str] = []
-    look = stage.tx.task
-    stage.tx.task = lambda task_id: looks.append(task_id) or look(task_id)
-    stage.becomes(running.id, TaskState.FAILED)
-    stage.run()
-    assert sum(bool(task.node_id) for task in stage.tx.tasks()) == 2
-    assert len(looks) < 10
-
-
-def test_many_waiting_services_do_not_all_try_at_every_change():
-    stage = Scheduling()
-    put_nodes(stage, 1, memory=1 << 30)
-    waiting = [task_id for number in range(100) for task_id in stage.waiting(f"s{number:03}", memory=1 << 30)]
-    stage.run()
-    (running,) = [task_id for task_id in waiting if stage.task(task_id).node_id]
-    looks: list[str] = []
-    look = stage.tx.task
-    stage.tx.task = lambda task_id: looks.append(task_id) or look(task_id)
-    stage.becomes(running, TaskState.FAILED)
-    stage.run()
-    assert len(looks) < 10
-    assert sum(stage.task(task_id).node_id != "" for task_id in waiting) == 2
-
-
-def test_waiting_services_get_room_in_turn_and_all_of_it():
-    stage = Scheduling()
-    put_nodes(stage, 1, memory=1 << 30)
-    ids = [task_id for number in range(10) for task_id in stage.waiting(f"s{number}", memory=1 << 30)]
-    stage.run()
-    for number in range(4):
-        stage.put(make_node(f"more{number}", memory=2 << 30))
-    stage.run()
-    assert sum(bool(stage.task(task_id).node_id) for task_id in ids) == 9
-    (last,) = [task_id for task_id in ids if not stage.task(task_id).node_id]
-    assert stage.reason(last) == "no suitable node (insufficient resources on 5 nodes)"
-
-
-def test_another_takes_the_room_when_the_one_whose_turn_it_is_has_gone():
-    stage = Scheduling()
-    put_nodes(stage, 1, state=NodeState.DOWN)
-    first, second = (task_id for name in "ab" for task_id in stage.waiting(name))
-    stage.run()
-    stage.put(make_node("node0"))
-    stage.remove(Task, first)
-    stage.run()
-    assert stage.node_of(second) == "node0"

@@ -10,7 +10,7 @@ from time import time_ns
 import uvloop
 
 from core.clock import SECOND, SteadyClock
-from core.collector import tune_collector
+from core.interpreter import tune_interpreter
 from core.logs import configure
 from core.model import Role
 from identity.credentials import Credentials
@@ -47,7 +47,7 @@ class Authority:
 def run_fleet(authority: Authority, node_ids: Sequence[str], manager: str) -> None:
     """Until the process is killed. For multiprocessing, which spawns it."""
     configure(level="error")
-    tune_collector()
+    tune_interpreter()
     with suppress(KeyboardInterrupt):
         uvloop.run(run_agents(authority, node_ids, lambda credentials: over_channel(credentials.channel), manager))
 

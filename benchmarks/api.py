@@ -25,7 +25,7 @@ from aiohttp import web
 
 from benchmarks.fleet import _create, _ready, _until, agents_apart, leader
 from benchmarks.report import publish, say, summary
-from core.collector import tune_collector
+from core.interpreter import tune_interpreter
 from core.logs import configure
 from core.model import TaskState
 from manager.control import ControlApi
@@ -264,7 +264,7 @@ def main() -> None:
     parser.add_argument("--only", action="append", help="the name of a result")
     arguments = parser.parse_args()
     configure(level="error")
-    tune_collector()
+    tune_interpreter()
     publish("api", uvloop.run(measure(arguments)))
 
 

@@ -23,8 +23,8 @@ from benchmarks.agents import Authority, run_agents, run_fleet
 from benchmarks.direct import directly
 from benchmarks.report import publish, say, summary
 from core.clock import SteadyClock
-from core.collector import tune_collector
 from core.ids import new_id
+from core.interpreter import tune_interpreter
 from core.logs import configure
 from core.model import (
     ContainerSpec,
@@ -276,7 +276,7 @@ def main() -> None:
     parser.add_argument("--only", action="append", help="the name of a result")
     arguments = parser.parse_args()
     configure(level="error")
-    tune_collector()
+    tune_interpreter()
     publish("fleet", uvloop.run(measure(arguments)))
 
 

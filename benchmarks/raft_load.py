@@ -11,8 +11,8 @@ from multiprocessing.connection import Connection
 import grpc
 import uvloop
 
-from core.collector import tune_collector
 from core.errors import Unavailable
+from core.interpreter import tune_interpreter
 from identity.channels import secure_channel
 from identity.model import PemBundle
 
@@ -72,7 +72,7 @@ class Load:
 
 
 def _run(door: Door, clients: int, seconds: float, results: Connection) -> None:
-    tune_collector()
+    tune_interpreter()
     try:
         results.send(uvloop.run(_load(door, clients, seconds)))
     except grpc.aio.AioRpcError as error:

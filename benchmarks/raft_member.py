@@ -18,9 +18,9 @@ from benchmarks.raft_holds import Holds
 from benchmarks.raft_load import Door
 from benchmarks.raft_machines import Machine, Pairs
 from benchmarks.raft_target import HOST, MEMBERS, Target, free_port
-from core.collector import tune_collector
 from core.errors import PyswarmError
 from core.ids import new_id
+from core.interpreter import tune_interpreter
 from core.logs import configure
 from core.model import Role
 from core.rpc import abort
@@ -122,7 +122,7 @@ class Ours(Target):
 
 def _run(place: Place) -> None:
     configure(level="error")
-    tune_collector()
+    tune_interpreter()
     uvloop.run(_serve(place))
 
 

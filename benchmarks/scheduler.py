@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.report import publish, say
-from core.collector import tune_collector
+from core.interpreter import tune_interpreter
 from core.model import (
     Node,
     NodeDescription,
@@ -159,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", action="append", choices=SHAPES, help="measure only this")
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args(arguments)
-    tune_collector()
+    tune_interpreter()
     results = {}
     for name in given.only or list(SHAPES):
         say(name)

@@ -14,8 +14,8 @@ import psutil
 
 from benchmarks.report import publish, summary
 from benchmarks.scheduler import yardstick
-from core.collector import tune_collector
 from core.ids import new_id
+from core.interpreter import tune_interpreter
 from core.model import (
     Cluster,
     ContainerSpec,
@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--tasks", type=int, default=100_000)
     parser.add_argument("--nodes", type=int, default=1_000)
     given = parser.parse_args(arguments)
-    tune_collector()
+    tune_interpreter()
     process = psutil.Process()
     before = process.memory_info().rss
     store = filled(given.nodes, given.tasks)

@@ -8,8 +8,8 @@ from contextlib import suppress
 import uvloop
 
 from core import logs
-from core.collector import tune_collector
 from core.errors import PyswarmError
+from core.interpreter import tune_interpreter
 from pyswarm.engineapi.app import make_app
 from pyswarm.engineapi.server import Server
 from pyswarm.node.config import DaemonConfig
@@ -27,7 +27,7 @@ log = logs.logger("node")
 def run(config: DaemonConfig) -> int:
     """Serves until SIGTERM or SIGINT. The process's exit status."""
     _come_first()
-    tune_collector()
+    tune_interpreter()
     logs.configure("json" if config.log_format == "json" else "human", config.log_level)
     try:
         uvloop.run(_serve(config))

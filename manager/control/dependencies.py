@@ -22,6 +22,7 @@ from core.model import (
     ServiceSpec,
 )
 from core.model.dependencies import R, key_of, kind_of, noun_of, referring_to, with_data, with_labels
+from core.words import agreeing
 from manager.control.lookup import find_dependency
 from manager.control.references import dependency_by_name, refers, users_of, versions_of
 from manager.control.services import with_spec
@@ -113,7 +114,7 @@ def _may_return(view: View, service: Service, keys: Collection[DependencyKey]) -
 
 
 def _in_use(item: Dependency, users: Sequence[Service]) -> str:
-    services = "service" if len(users) == 1 else "services"
+    services = agreeing(len(users), "service")
     names = ", ".join(service.spec.name for service in users)
     return f"{noun_of(key_of(item)[0])} '{item.spec.name}' is in use by the following {services}: {names}"
 

@@ -18,6 +18,7 @@ from core.model import (
     TaskState,
     TaskStatus,
 )
+from core.words import agreeing
 from manager.control import services
 from manager.controllers import new_controllers
 from manager.leader import Turns
@@ -43,7 +44,7 @@ def explain_service(scratch: Scratch, service: Service) -> Explanation:
         service_id=service.id,
         service_name=service.spec.name,
         waiting=len(waiting),
-        message=_summary(service, waiting, len(tasks), "waits", "wait"),
+        message=_summary(service, waiting, len(tasks)),
         nodes=_verdicts(scratch, waiting[0] if waiting else _next_task(service)),
     )
 
@@ -88,7 +89,7 @@ def dry_run(scratch: Scratch, service_id: str, spec: ServiceSpec, ids: IdSource)
     return Explanation(
         service_name=spec.name,
         waiting=len(waiting),
-        message=_summary(service, waiting, len(tasks), "would wait", "would wait"),
+        message=_summary(service, waiting, len(tasks), planned=True),
         nodes=tuple(
             # They are there on the copy alone; and who takes its part of a service need not take more.
             replace(verdict, tasks=0, planned=number, objections=verdict.objections if waiting or not number else ())
@@ -117,13 +118,14 @@ def _next_task(service: Service) -> Task:
     )
 
 
-def _summary(service: Service, waiting: Collection[Task], total: int, one_waits: str, several_wait: str) -> str:
+def _summary(service: Service, waiting: Collection[Task], total: int, planned: bool = False) -> str:
     name = service.spec.name
     if service.error:
         return f"no task of {name} can be placed: {service.error}"
     if not waiting:
-        return f"no task of {name} {one_waits} for a node"
-    return f"{len(waiting)} of {total} tasks of {name} {several_wait} for a node: {_commonest(waiting)}"
+        return f"no task of {name} {'would wait' if planned else 'waits'} for a node"
+    wait = "would wait" if planned else "waits" if len(waiting) == 1 else "wait"
+    return f"{len(waiting)} of {total} {agreeing(total, 'task')} of {name} {wait} for a node: {_commonest(waiting)}"
 
 
 def _commonest(waiting: Iterable[Task]) -> str:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from core.errors import FailedPrecondition, NotFound, OutOfSequence
 from core.model import ManagerStatus, Node, NodeSpec, NodeState, Reachability, Role, TaskState, TaskStatus
+from core.words import agreeing
 from manager.ca.cluster import with_removed_node
 from manager.control.lookup import find_node
 from manager.store import Transaction, View
@@ -48,7 +49,8 @@ def check_demotion(view: View, node_id: str, members: Sequence[Member]) -> None:
     if reachable < needed:
         raise FailedPrecondition(
             f"can't remove member from the raft: this would result in a loss of quorum, as only {reachable} of the "
-            f"{len(rest)} managers that remain can be reached and {needed} are needed; bring managers back first"
+            f"{len(rest)} {agreeing(len(rest), 'manager')} that would remain can be reached, not {needed}; "
+            "bring managers back first"
         )
 
 

@@ -4,9 +4,13 @@ from collections.abc import Iterable, Iterator
 
 from core.model import Availability, NodeState, Platform, Plugin, Role
 from core.units import format_size
+from core.words import agreeing
 from manager.scheduler.constraint import Constraint, is_engine_label, is_label, label_name, matches, value_of
 from manager.scheduler.node_info import NodeInfo
 from manager.scheduler.requirements import Requirements, units
+
+_CPU = 10**9
+"""Nano-CPUs."""
 
 
 def on_readiness(wanted: Requirements, node: NodeInfo) -> Iterator[str]:
@@ -26,8 +30,9 @@ def on_readiness(wanted: Requirements, node: NodeInfo) -> Iterator[str]:
 def on_resources(wanted: Requirements, node: NodeInfo) -> Iterator[str]:
     total = node.resources
     if wanted.nano_cpus > node.nano_cpus:
-        missing = _cpus(wanted.nano_cpus - node.nano_cpus)
-        yield f"needs {missing} more CPUs; {_cpus(node.nano_cpus)} of {_cpus(total.nano_cpus)} free"
+        more = wanted.nano_cpus - node.nano_cpus
+        free = f"{_cpus(node.nano_cpus)} of {_cpus(total.nano_cpus)} free"
+        yield f"needs {_cpus(more)} more {agreeing(more / _CPU, 'CPU')}; {free}"
     if wanted.memory_bytes > node.memory_bytes:
         missing = format_size(wanted.memory_bytes - node.memory_bytes)
         free = format_size(max(0, node.memory_bytes))
@@ -65,7 +70,7 @@ def on_host_ports(wanted: Requirements, node: NodeInfo) -> Iterator[str]:
 def on_max_replicas(wanted: Requirements, node: NodeInfo) -> Iterator[str]:
     has = node.tasks_of(wanted.service_id)
     more = f"pyswarm service update --replicas-max-per-node {has + 1} {wanted.service_id}"
-    yield f"has {has} of at most {wanted.max_replicas} tasks: {more}"
+    yield f"has {has} of at most {wanted.max_replicas} {agreeing(wanted.max_replicas, 'task')}: {more}"
 
 
 def name_of(node: NodeInfo) -> str:
@@ -96,7 +101,7 @@ def _change_of_role(constraint: Constraint, node: NodeInfo) -> str:
 
 
 def _cpus(nano: int) -> str:
-    return f"{max(0, nano) / 10**9:g}"
+    return f"{max(0, nano) / _CPU:g}"
 
 
 def _platform(platform: Platform) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.model import Platform, Plugin
+from core.words import agreeing
 from manager.scheduler import advice
 from manager.scheduler.constraint import matches
 from manager.scheduler.node_info import NodeInfo
@@ -27,7 +28,7 @@ class Filter:
     """Whether the answer changes with the node's tasks, and not only with the node."""
 
     def explain(self, nodes: int) -> str:
-        return self.objection.format(nodes=f"{nodes} node" if nodes == 1 else f"{nodes} nodes")
+        return self.objection.format(nodes=f"{nodes} {agreeing(nodes, 'node')}")
 
 
 def filters_for(requirements: Requirements) -> tuple[Filter, ...]:

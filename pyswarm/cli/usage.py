@@ -2,6 +2,7 @@
 
 import click
 
+from core.words import agreeing
 from pyswarm.cli import absent
 
 FLAG_ERROR = 125
@@ -63,5 +64,5 @@ def _wanted(command: click.Command) -> str:
     if not arguments:
         return "accepts no arguments"
     if any(argument.nargs == -1 for argument in arguments):
-        return f"requires at least {least} argument" + ("" if least == 1 else "s")
-    return f"requires {least} argument" + ("" if least == 1 else "s")
+        return f"requires at least {least} {agreeing(least, 'argument')}"
+    return f"requires {least} {agreeing(least, 'argument')}"

@@ -50,7 +50,7 @@ async def test_a_dry_run_that_cannot_be_says_why(pyswarm: PyswarmCli, cluster: M
     assert refused.exit != 0
     assert "invalid constraint" in refused.stderr
     shown = await pyswarm("service", "create", "--dry-run", "--name", "web", "--reserve-cpu", "100", "nginx")
-    assert shown.stdout.startswith("1 of 1 tasks of web would wait for a node: no suitable node (")
+    assert shown.stdout.startswith("1 of 1 task of web would wait for a node: no suitable node (")
     assert "more CPUs; " in shown.stdout
 
 

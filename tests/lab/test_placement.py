@@ -58,7 +58,7 @@ def test_named_resources_from_the_daemon_to_the_container_and_back(cluster: Clus
         handed_out = [task["GenericResources"] for task in cluster.running("train")]
         assert sorted(item[0]["NamedResourceSpec"]["Value"] for item in handed_out) == ["UUID1", "UUID2"]
         said = cluster.pyswarm("m1", "service", "explain", "train")
-        assert "1 of 3 tasks of train wait for a node: no suitable node (insufficient resources on 2 nodes)" in said
+        assert "1 of 3 tasks of train waits for a node: no suitable node (insufficient resources on 2 nodes)" in said
         assert "needs 1 more gpu; 0 of 2 free" in said
         assert "needs 1 more gpu; 0 of 0 free" in said
     with daemon(cluster, "w1", "--generic-resource", "gpu=UUID2"):

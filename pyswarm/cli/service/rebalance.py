@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import click
 
+from core.words import agreeing
 from pyswarm.cli.client import Client, path_to
 from pyswarm.cli.commands import command
 from pyswarm.cli.json_types import Json
@@ -40,7 +41,7 @@ class RebalanceProgress:
 
     def look(self, service: Json, tasks: Sequence[Json], nodes: Sequence[Json], now: float) -> Report:
         state = service["Rebalance"]
-        count = f"{state['Moved']} tasks moved" if state["Moved"] != 1 else "1 task moved"
+        count = f"{state['Moved']} {agreeing(state['Moved'], 'task')} moved"
         if error := state.get("Error"):
             return Report([Line("overall progress", count)], error=f"rebalance given up: {error}")
         if "CompletedAt" not in state:

@@ -141,7 +141,7 @@ def wants(*constraints: str) -> Callable[[], dict[str, object]]:
             {"resources": reserving(cpus=5)},
             [
                 "its availability is pause: pyswarm node update --availability active vm",
-                "needs 1 more CPUs; 4 of 4 free",
+                "needs 1 more CPU; 4 of 4 free",
             ],
         ),
     ],
@@ -160,8 +160,8 @@ async def test_what_tasks_hold_is_not_free(world: ControlWorld) -> None:
     await world.add_task("t1", service, "id-vm")
     explanation = await world.control.explain_service("web")
     assert reasons(explanation)["vm"] == [
-        "needs 1 more CPUs; 1.5 of 4 free",
-        f"has 1 of at most 1 tasks: pyswarm service update --replicas-max-per-node 2 {service.id}",
+        "needs 1 more CPU; 1.5 of 4 free",
+        f"has 1 of at most 1 task: pyswarm service update --replicas-max-per-node 2 {service.id}",
     ]
     assert explanation.nodes[0].tasks == 1
 
@@ -194,8 +194,17 @@ async def test_a_service_says_how_many_wait_and_why(world: ControlWorld) -> None
     await world.add_task("t2", service, state=TaskState.PENDING, slot=2)
     explanation = await world.control.explain_service(service.id)
     assert explanation.waiting == 1
-    assert explanation.message.startswith("1 of 2 tasks of web wait for a node")
+    assert explanation.message.startswith("1 of 2 tasks of web waits for a node")
     assert explanation.service_id == service.id
+
+
+async def test_how_many_wait_is_said_in_grammar(world: ControlWorld) -> None:
+    service = await create(world)
+    said = []
+    for slot in (1, 2):
+        await world.add_task(f"t{slot}", service, state=TaskState.PENDING, slot=slot)
+        said.append((await world.control.explain_service("web")).message.partition(":")[0])
+    assert said == ["1 of 1 task of web waits for a node", "2 of 2 tasks of web wait for a node"]
 
 
 async def test_a_task_that_waits_says_why(world: ControlWorld) -> None:

@@ -88,9 +88,17 @@ async def test_ROL_01_a_demotion_that_would_break_the_quorum_is_refused(world: C
     for name in ("m1", "m2", "m3"):
         await world.add_node(name, Role.MANAGER)
     world.unreachable("m3")
-    with pytest.raises(FailedPrecondition, match="a loss of quorum, as only 1 of the 2 managers that remain"):
+    with pytest.raises(FailedPrecondition, match="loss of quorum, as only 1 of the 2 managers that would remain"):
         await set_role(world, "m2", Role.WORKER)
     assert world.manager.node("m2").spec.role is Role.MANAGER
+
+
+async def test_ROL_01_the_manager_that_would_remain_must_be_there(world: ControlWorld):
+    for name in ("m1", "m2"):
+        await world.add_node(name, Role.MANAGER)
+    world.unreachable("m2")
+    with pytest.raises(FailedPrecondition, match="only 0 of the 1 manager that would remain can be reached, not 1"):
+        await set_role(world, "m1", Role.WORKER)
 
 
 async def test_ROL_01_a_manager_that_never_joined_the_log_may_be_demoted(world: ControlWorld):

@@ -49,6 +49,8 @@ class Rollout:
         """Moving, but for so long without a place that others need not wait for them."""
         self._updated: set[Slot] = set()
         """Has rested, and was watched."""
+        self._since: dict[Slot, tuple[str, int]] = {}
+        """The new task that runs in it, and since when."""
         self._slots: set[Slot] = set(self.moving)
         """All that were dirty once."""
         self._failed: dict[Slot, str] = {}
@@ -119,7 +121,7 @@ class Rollout:
             if task not in fresh:
                 want(tx, task, TaskState.SHUTDOWN)
         if moved and slot not in self._updated:
-            began = running.meta.updated_at or now
+            began = self._running_since(slot, running, now)
             if not self._put_off(slot, began + config.delay, now, self.resting) and not self._put_off(
                 slot, began + _monitor(config), now, self.watched
             ):
@@ -135,6 +137,13 @@ class Rollout:
         if any(task.spec_version == self.version for task in tasks):
             return True
         return any(not is_live(task) and is_dirty(tx, task, service) for task in tasks)
+
+    def _running_since(self, slot: Slot, task: Task, now: int) -> int:
+        """When `task`, which runs, was found to (ns). What its node says of it after that puts nothing off."""
+        known = self._since.get(slot)
+        if known is None or known[0] != task.id:
+            known = self._since[slot] = (task.id, task.meta.updated_at or now)
+        return known[1]
 
     def _look_for_failure(self, slot: Slot, tasks: Sequence[Task], monitor: int) -> None:
         """A task that this update made has failed if it ended before it ran, or within `monitor` after that (ns).

@@ -5,7 +5,8 @@ The words are Docker's.
 
 from dataclasses import replace
 
-from core.model import FailureAction, Service, UpdateConfig, UpdateState, UpdateStatus
+from core.model import FailureAction, Service, ServiceSpec, UpdateConfig, UpdateState, UpdateStatus
+from core.model.dependencies import key_of, name_of, noun_of, references_of
 from manager.orchestrator.tasks import is_dirty, is_live
 from manager.store import Transaction, View
 
@@ -61,15 +62,29 @@ def finish(tx: Transaction, service: Service, now: int) -> None:
 
 def fail(tx: Transaction, service: Service, failure: str, now: int) -> None:
     """More tasks have failed than may, `failure` says which: pauses the update, or goes back to the spec before it. A
-    rollback is never rolled back again."""
+    rollback is never rolled back again, and there is no way back to what needs secrets or configs that are gone."""
     if state_of(service) in _BACKWARDS:
         _pause(tx, service, UpdateState.ROLLBACK_PAUSED, f"rollback paused {failure}")
     elif config_of(service).failure_action is FailureAction.ROLLBACK and service.previous_spec is not None:
+        if gone := _gone(tx, service.previous_spec):
+            reason = f"; it is not rolled back, since the spec before it needs what was removed: {gone}"
+            _pause(tx, service, UpdateState.PAUSED, f"update paused {failure}{reason}")
+            return
         message = f"update rolled back {failure}"
         former = replace(service, spec=service.previous_spec, spec_version=service.spec_version + 1, previous_spec=None)
         _write(tx, former, UpdateStatus(UpdateState.ROLLBACK_STARTED, started_at=now, message=message))
     else:
         _pause(tx, service, UpdateState.PAUSED, f"update paused {failure}")
+
+
+def _gone(view: View, spec: ServiceSpec) -> str:
+    """The secrets and configs that `spec` refers to and that are no more, in words.
+
+    While an update is under way none can be removed. One that was completed begins anew when a node that was away
+    comes back with a task that it has not updated.
+    """
+    missing = [(key_of(item), name_of(item)) for item in references_of(spec.task.container)]
+    return ", ".join(f"{noun_of(key[0])} {name}" for key, name in missing if view.dependency(key) is None)
 
 
 def _pause(tx: Transaction, service: Service, state: UpdateState, message: str) -> None:

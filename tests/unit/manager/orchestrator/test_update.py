@@ -100,6 +100,21 @@ def test_UPD_01_the_delay_is_kept_between_batches(cluster: SmallCluster) -> None
     assert outcome(cluster, service.id) is UpdateState.COMPLETED
 
 
+@pytest.mark.parametrize("led_by", ["the same leader", "a new leader"])
+def test_a_worker_that_keeps_talking_of_a_running_task_holds_up_no_update(cluster: SmallCluster, led_by: str) -> None:
+    service = deploy(cluster, spec(2))
+    cluster.update(service.id, rolling(UpdateConfig(delay=5 * SECOND, monitor=5 * SECOND), replicas=2))
+    for second in range(15):
+        cluster.obey()
+        for task in cluster.running(service.id):
+            cluster.report_status(task.node_id, task.id, replace(task.status, message=f"still here at {second}"))
+        if second == 3 and led_by == "a new leader":
+            cluster.change_leader()
+        cluster.wait(1)
+    assert images(cluster, service.id) == ["other"] * 2
+    assert state(cluster, service.id) is UpdateState.COMPLETED
+
+
 def test_UPD_02_a_change_that_no_task_is_made_from_restarts_nothing(cluster: SmallCluster) -> None:
     service = deploy(cluster, spec(3))
     before = [task.id for task in cluster.tasks(service.id)]

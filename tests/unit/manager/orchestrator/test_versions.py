@@ -6,6 +6,7 @@ import pytest
 
 from core.errors import FailedPrecondition
 from core.model import (
+    Availability,
     Config,
     ConfigReference,
     ConfigSpec,
@@ -199,6 +200,35 @@ def test_a_paused_update_keeps_what_it_can_be_rolled_back_to() -> None:
     world.roll_out()
     assert world.service(web.id).spec.task.container.image == "busybox"
     assert world.used(web) == {"v2"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_update_that_begins_anew_with_a_node_is_not_rolled_back_to_what_needs_what_is_gone(
+    kind: DependencyKind,
+) -> None:
+    world = World(kind)
+    config = UpdateConfig(failure_action=FailureAction.ROLLBACK)
+    web = world.create(replace(world.using(mode=ServiceMode.GLOBAL), update=config))
+    world.obey()
+    node = world.node("node-1")
+    world.put_node(replace(node, spec=replace(node.spec, availability=Availability.PAUSE)))
+    without = spec(None, mode=ServiceMode.GLOBAL, image="other")
+    wanted = world.update(web.id, replace(without, update=config)).spec
+    world.roll_out()
+    world.write(lambda tx: dependencies.remove(tx, kind, "one"))
+    world.put_node(node)
+    world.settle()
+    world.obey("node-1")
+    (new,) = [task for task in world.live(web.id) if task.node_id == "node-1"]
+    world.report(new.id, TaskState.FAILED)
+    found = world.service(web.id)
+    assert found.spec == wanted
+    assert found.update_status is not None
+    assert found.update_status.state is UpdateState.PAUSED
+    assert found.update_status.message == (
+        f"update paused due to failure or early termination of task {new.id}; it is not rolled back, since the spec "
+        f"before it needs what was removed: {kind.__name__.lower()} one"
+    )
 
 
 def test_a_job_is_not_run_again_for_a_new_version() -> None:

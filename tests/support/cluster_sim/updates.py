@@ -56,7 +56,9 @@ def _replaced(store: Store, made: Task, changes: dict[str, Event]) -> list[Task]
     """The tasks of its slot that lived well until now, if `made`, which is of a newer spec, takes their place."""
     key = (made.service_id, slot_of(made))
     changed = [event.object for event in changes.values() if isinstance(event.object, Task)]
-    gone = [task for task in changed if store.task(task.id) is None and (task.service_id, slot_of(task)) == key]
+    # What a node has is forgotten in one entry only if that node is no longer fit for it: that is no update.
+    unplaced = [task for task in changed if task.status.state < TaskState.ASSIGNED and store.task(task.id) is None]
+    gone = [task for task in unplaced if (task.service_id, slot_of(task)) == key]
     found = []
     for task in (*store.tasks_of_slot(*key), *gone):
         before = changes[task.id].old if task.id in changes else task

@@ -94,9 +94,10 @@ def _is_in_motion(store: Store, task: Task | None, service: Service, config: Upd
     if task is None or task.desired_state >= TaskState.SHUTDOWN or task.status.state > TaskState.RUNNING:
         return False
     if task.status.state < TaskState.RUNNING:
-        # What waits for a place on a node that was paused meanwhile is not waited for.
         node = store.node(task.node_id)
-        return (
-            task.status.state >= TaskState.ASSIGNED or node is None or node.spec.availability is not Availability.PAUSE
-        )
+        if node is None or node.spec.availability is not Availability.PAUSE:
+            return True
+        # On a node that was paused meanwhile nobody waits for what has no place yet, nor, as the node is its slot, for
+        # what is of an older spec: that cannot be replaced for as long as the node is paused, which may be for ever.
+        return task.status.state >= TaskState.ASSIGNED and (bool(task.slot) or task.spec == service.spec.task)
     return task.spec_version == service.spec_version and now < task.meta.updated_at + config.delay

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from core.clock import SECOND
-from core.model import Availability, Config, ConfigSpec, NodeState, NodeStatus, Secret, SecretSpec
+from core.model import Availability, Config, ConfigSpec, NodeState, NodeStatus, PortError, Secret, SecretSpec
 from pyswarm.engineapi.ports import InitRequest
 from tests.support.fake_node import FakeNode
 from tests.support.memory_cluster import START
@@ -114,9 +114,37 @@ async def test_nodes_secrets_and_configs_are_told(told, manager):
     ]
 
 
+async def test_of_a_nodes_updates_those_are_told_that_a_user_can_see(session, manager):
+    cluster = manager.cluster
+    node = await cluster.add_node("vm2")
+    description = node.description
+    assert description is not None
+    for changes in (
+        {"certificate_due": True},
+        {"certificate_due": False, "certificate_issuer": "new", "certificate_expires_at": 5},
+        {"description": replace(description, certificate_issuer="new", trust_root="new")},
+    ):
+        await cluster.write(lambda tx, changes=changes: tx.update(replace(tx.node(node.id), **changes)))
+    told = quote('{"type":["node"],"event":["update"],"node":["vm2"]}')
+    async with session.get(f"{PAST}&filters={told}") as response:
+        assert await response.read() == b"", "what the managers note of its certificates"
+    for changes in (
+        {"spec": replace(node.spec, labels={"zone": "a"})},
+        {"description": replace(description, engine_labels={"disk": "ssd"})},
+        {"status": replace(node.status, message="the engine is slow")},
+        {"port_errors": (PortError(80, "it is taken"),)},
+    ):
+        await cluster.write(lambda tx, changes=changes: tx.update(replace(tx.node(node.id), **changes)))
+    async with session.get(f"{PAST}&filters={told}") as response:
+        shown = [_shown(json.loads(line)) for line in (await response.read()).splitlines()]
+    assert shown == ["node update vm2"] * 4
+
+
 @pytest.mark.parametrize(
     ("filters", "lines"),
     [
+        ({"type": "bogus"}, []),  # Docker's engine takes it too
+        ({"event": "bogus"}, []),
         ({"type": "node"}, ["node create vm"]),
         ({"event": "remove"}, ["service remove db"]),
         ({"service": "we"}, ["service create web"]),

@@ -1,10 +1,11 @@
 """Events as Docker tells them: what happened to what, and of an update what is different now."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import cast
 
 from core.clock import SECOND
-from core.model import Config, Node, Secret, Service, ServiceMode
+from core.model import Config, Meta, Node, Secret, Service, ServiceMode
 from manager.store import Event, EventKind, Kind
 from manager.watch import Changes
 from pyswarm.engineapi.wire.json_types import Json, some
@@ -16,9 +17,9 @@ _ACTIONS = {EventKind.CREATE: "create", EventKind.UPDATE: "update", EventKind.DE
 
 
 def show_events(changes: Changes) -> Iterator[Json]:
-    """One for each event of a kind that has them."""
+    """One for each event of a kind that has them, but for what only the managers keep of a node."""
     for event in changes.events:
-        if type(event.object) in TYPES:
+        if type(event.object) in TYPES and not _is_bookkeeping(event):
             yield {
                 "Type": TYPES[type(event.object)],
                 "Action": _ACTIONS[event.kind],
@@ -27,6 +28,25 @@ def show_events(changes: Changes) -> Iterator[Json]:
                 "time": changes.at // SECOND,
                 "timeNano": changes.at,
             }
+
+
+def _is_bookkeeping(event: Event) -> bool:
+    """Whether nothing but the managers' notes of a node's certificates is different."""
+    if event.kind is not EventKind.UPDATE or not isinstance(event.object, Node) or not isinstance(event.old, Node):
+        return False
+    return _without_notes(event.object) == _without_notes(event.old)
+
+
+def _without_notes(node: Node) -> Node:
+    description = node.description and replace(node.description, certificate_issuer="", trust_root="")
+    return replace(
+        node,
+        meta=Meta(),
+        description=description,
+        certificate_expires_at=0,
+        certificate_issuer="",
+        certificate_due=False,
+    )
 
 
 def _attributes(event: Event) -> dict[str, str]:

@@ -2088,10 +2088,12 @@ class NodeVerdict(_message.Message):
     TASKS_FIELD_NUMBER: _builtins.int
     PLANNED_FIELD_NUMBER: _builtins.int
     OBJECTIONS_FIELD_NUMBER: _builtins.int
+    FAILURES_FIELD_NUMBER: _builtins.int
     node_id: _builtins.str
     hostname: _builtins.str
     tasks: _builtins.int
     planned: _builtins.int
+    failures: _builtins.str
     @_builtins.property
     def objections(self) -> _containers.RepeatedCompositeFieldContainer[Global___Objection]: ...
     def __init__(
@@ -2102,10 +2104,11 @@ class NodeVerdict(_message.Message):
         tasks: _builtins.int = ...,
         planned: _builtins.int = ...,
         objections: _abc.Iterable[Global___Objection] | None = ...,
+        failures: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hostname", b"hostname", "node_id", b"node_id", "objections", b"objections", "planned", b"planned", "tasks", b"tasks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failures", b"failures", "hostname", b"hostname", "node_id", b"node_id", "objections", b"objections", "planned", b"planned", "tasks", b"tasks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -22,6 +22,8 @@ class NodeVerdict:
     """Of those that a dry run made."""
     objections: tuple[Objection, ...] = ()
     """To one more task; none if it can take it."""
+    failures: str = ""
+    """How many of the service's tasks have failed there lately, with what error, and what would change it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ Made on a copy of the store, where what it writes is seen by nobody; it may take
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from core.ids import IdSource
@@ -20,6 +20,7 @@ from core.model import (
 )
 from core.words import agreeing
 from manager.control import services
+from manager.control.failures import describe, has_failed, lately_failed, remedy
 from manager.controllers import new_controllers
 from manager.leader import Turns
 from manager.orchestrator.tasks import is_live
@@ -40,12 +41,17 @@ class Scratch:
 def explain_service(scratch: Scratch, service: Service) -> Explanation:
     tasks = [task for task in scratch.tx.tasks_of_service(service.id) if is_live(task)]
     waiting = [task for task in tasks if _waits(task)]
+    failed = lately_failed(scratch.tx, service, scratch.now)
+    message = _summary(service, waiting, len(tasks))
     return Explanation(
         service_id=service.id,
         service_name=service.spec.name,
         waiting=len(waiting),
-        message=_summary(service, waiting, len(tasks)),
-        nodes=_verdicts(scratch, waiting[0] if waiting else _next_task(service)),
+        message=f"{message}; {describe(failed, scratch.now)}" if failed else message,
+        nodes=tuple(
+            _with_failures(verdict, failed, scratch.now)
+            for verdict in _verdicts(scratch, waiting[0] if waiting else _next_task(service))
+        ),
     )
 
 
@@ -57,6 +63,10 @@ def explain_task(scratch: Scratch, task: Task) -> Explanation:
     elif task.node_id:
         message = f"the task has its node, and is {task.status.state.name.lower()}"
         message += f": {task.status.err}" if task.status.err else ""
+        if has_failed(task):
+            node = scratch.tx.node(task.node_id)
+            host = node.description.hostname if node is not None and node.description is not None else task.node_id
+            message += f": {remedy(task, host)}"
     else:
         message = "the task was stopped before it had a node"
     found = _verdicts(scratch, task) if waits else ()
@@ -101,6 +111,13 @@ def dry_run(scratch: Scratch, service_id: str, spec: ServiceSpec, ids: IdSource)
 
 def _verdicts(scratch: Scratch, task: Task) -> tuple[NodeVerdict, ...]:
     return verdicts(scratch.tx.nodes(), scratch.tx.tasks(), scratch.suspects, task)
+
+
+def _with_failures(verdict: NodeVerdict, failed: Sequence[Task], now: int) -> NodeVerdict:
+    here = [task for task in failed if task.node_id == verdict.node_id]
+    if not here:
+        return verdict
+    return replace(verdict, failures=f"{describe(here, now)}: {remedy(here[-1], verdict.hostname)}")
 
 
 def _waits(task: Task) -> bool:

@@ -58,5 +58,6 @@ def _rows(nodes: Json, planned: bool) -> Iterator[tuple[str, str, str]]:
         number = node.get("Planned" if planned else "Tasks", 0)
         reasons = [reason for objection in node["Objections"] for reason in objection["Reasons"]]
         willing = f"gets {number}" if planned and number else _WILLING
-        yield node["Hostname"], str(number), reasons[0] if reasons else willing
-        yield from (("", "", reason) for reason in reasons[1:])
+        first, *rest = [*(reasons or [willing]), *filter(None, [node.get("Failures")])]
+        yield node["Hostname"], str(number), first
+        yield from (("", "", line) for line in rest)

@@ -7,7 +7,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from core.model import Availability, NodeSpec
+from core.model import Availability, NodeSpec, TaskState, TaskStatus
+from manager.store import Transaction
 from pyswarm.engineapi.ports import InitRequest
 from tests.support.fake_node import FakeNode
 from tests.support.memory_cluster import MemoryCluster
@@ -66,6 +67,26 @@ async def test_a_service_and_a_task_are_explained(pyswarm: PyswarmCli, cluster: 
     found = json.loads((await pyswarm("service", "explain", "--format", "json", "web")).stdout)
     assert found["Waiting"] == 1
     assert [item["Filter"] for item in found["Nodes"][1]["Objections"]] == ["ready", "constraints"]
+
+
+async def test_tasks_that_fail_again_and_again_are_explained(pyswarm: PyswarmCli, cluster: MemoryCluster):
+    service = await cluster.run("web")
+    (task_id,) = cluster.tasks
+
+    def reject(tx: Transaction) -> None:
+        status = TaskStatus(cluster.clock.now(), TaskState.REJECTED, "preparing", "image busybox cannot be pulled")
+        tx.update(replace(tx.task(task_id), status=status))
+
+    await cluster.write(reject)
+    trouble = "1 task rejected in the last 5s: image busybox cannot be pulled"
+    advice = "if the image has another name: pyswarm service update --image NAME web; if its registry wants a login: "
+    summary, _, _, willing, reason, *_ = (await pyswarm("service", "explain", "web")).stdout.splitlines()
+    assert summary == f"no task of web waits for a node; {trouble}"
+    assert willing.split(maxsplit=2)[2] == "can take one"
+    assert reason.strip().startswith(f"{trouble}: {advice}")
+    found = json.loads((await pyswarm("service", "explain", "--format", "json", service.id)).stdout)
+    assert found["Nodes"][0]["Failures"].startswith(trouble)
+    assert "Failures" not in found["Nodes"][1]
 
 
 async def test_what_is_not_there_is_said(pyswarm: PyswarmCli, cluster: MemoryCluster):

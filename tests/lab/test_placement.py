@@ -43,6 +43,22 @@ def gpus(cluster: Cluster) -> list[str]:
     return sorted(found)
 
 
+def test_a_task_that_its_node_rejects_is_explained(cluster: Cluster) -> None:
+    cluster.init("m1")
+    cluster.wait_ready(1)
+    for name, *flags in (("typo", "busybux"), ("mount", "--mount", "type=bind,source=/none,target=/data", "busybox")):
+        cluster.pyswarm("m1", "service", "create", "--detach", "--no-resolve-image", "--name", name, *flags)
+
+    def explained(name: str, *texts: str) -> bool:
+        said = cluster.pyswarm("m1", "service", "explain", name)
+        return all(text in said for text in texts)
+
+    image = ("image busybux:latest is not on this node and cannot be pulled", "service update --image NAME typo")
+    wait_for("the rejected image", patiently(lambda: explained("typo", *image)))
+    path = ("bind source path does not exist: /none", "make that path on m1, or keep the tasks away")
+    wait_for("the rejected mount", patiently(lambda: explained("mount", *path)))
+
+
 def test_named_resources_from_the_daemon_to_the_container_and_back(cluster: Cluster) -> None:
     """The real docker command asks for them; each container has its own, and loses its place with it."""
     with daemon(cluster, "w1", "--generic-resource", "gpu=UUID1", "--generic-resource", "gpu=UUID2"):

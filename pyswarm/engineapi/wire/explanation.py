@@ -24,4 +24,5 @@ def _show_verdict(verdict: NodeVerdict) -> Json:
         "Hostname": verdict.hostname,
         **some(Tasks=verdict.tasks, Planned=verdict.planned),
         "Objections": [{"Filter": item.filter, "Reasons": list(item.reasons)} for item in verdict.objections],
+        **some(Failures=verdict.failures),
     }

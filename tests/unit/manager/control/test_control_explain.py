@@ -1,9 +1,11 @@
 """What users are told of tasks that wait, and of services that are not there yet."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
+from core.clock import SECOND
 from core.errors import AlreadyExists, InvalidArgument, NotFound
 from core.model import (
     Availability,
@@ -28,7 +30,9 @@ from core.model import (
     ServiceMode,
     TaskSpec,
     TaskState,
+    TaskStatus,
 )
+from manager.store import Transaction
 from tests.support.control_world import ControlWorld, make_spec
 
 GIB = 1 << 30
@@ -220,6 +224,84 @@ async def test_a_task_that_waits_says_why(world: ControlWorld) -> None:
     assert given.waiting == 1
     runs = await world.control.explain_task("runs")
     assert (runs.waiting, runs.message, runs.nodes) == (0, "the task has its node, and is running", ())
+
+
+async def fail(world: ControlWorld, service: Service, name: str, err: str, state: TaskState, node: str = "vm") -> None:
+    """A task of the service, as the node has given up on it."""
+    await world.add_task(name, service, f"id-{node}", desired=TaskState.SHUTDOWN)
+
+    def give_up(tx: Transaction) -> None:
+        tx.update(replace(tx.task(name), status=TaskStatus(world.clock.now(), state, "preparing", err)))
+
+    await world.write(give_up)
+
+
+def failures(explanation: Explanation) -> dict[str, str]:
+    return {node.hostname: node.failures for node in explanation.nodes}
+
+
+@pytest.mark.parametrize(
+    ("err", "state", "advice"),
+    [
+        (
+            "image ngnix:1 is not on this node and cannot be pulled: not found",
+            TaskState.REJECTED,
+            "if the image has another name: pyswarm service update --image NAME web; "
+            "if its registry wants a login: pyswarm service update --with-registry-auth web",
+        ),
+        (
+            'invalid mount config for type "bind": bind source path does not exist: /data',
+            TaskState.REJECTED,
+            "make that path on vm, or keep the tasks away: "
+            "pyswarm service update --constraint-add node.hostname!=vm web",
+        ),
+        (
+            "Bind for 0.0.0.0:80 failed: port is already allocated",
+            TaskState.FAILED,
+            "end what holds the port on vm, or publish another",
+        ),
+        (
+            "this node cannot do what the service asks for",
+            TaskState.REJECTED,
+            "change what they ask for, or keep the tasks away: "
+            "pyswarm service update --constraint-add node.hostname!=vm web",
+        ),
+        ("task: non-zero exit (1)", TaskState.FAILED, "pyswarm service logs web shows what they said"),
+    ],
+)
+async def test_a_node_says_why_tasks_fail_there_and_what_would_change_it(
+    world: ControlWorld, err: str, state: TaskState, advice: str
+) -> None:
+    await put(world, "vm")
+    service = await create(world)
+    await fail(world, service, "t1", err, state)
+    found = f"1 task {state.name.lower()} in the last 1s: {err}"
+    explanation = await world.control.explain_service("web")
+    assert failures(explanation) == {"vm": f"{found}: {advice}"}
+    assert explanation.message == f"no task of web waits for a node; {found}"
+    said = (await world.control.explain_task("t1")).message
+    assert said == f"the task has its node, and is {state.name.lower()}: {err}: {advice}"
+
+
+async def test_only_what_failed_lately_and_of_the_present_spec_counts(world: ControlWorld) -> None:
+    await put(world, "vm")
+    await put(world, "vm2")
+    service = await create(world)
+    await fail(world, service, "t1", "the first", TaskState.REJECTED)
+    world.clock.advance(290 * SECOND)
+    await fail(world, service, "t2", "the second", TaskState.FAILED)
+    await fail(world, service, "t3", "another", TaskState.REJECTED, "vm2")
+    await world.add_task("t4", service, "id-vm2")
+    said = failures(await world.control.explain_service("web"))
+    assert said["vm"].startswith("2 tasks failed in the last 4m50s: the second: ")
+    assert said["vm2"].startswith("1 task rejected in the last 1s: another: ")
+    world.clock.advance(10 * SECOND)
+    said = failures(await world.control.explain_service("web"))
+    assert said["vm"].startswith("1 task failed in the last 10s: the second: ")
+    await world.change(service, replicas=2)
+    explanation = await world.control.explain_service("web")
+    assert failures(explanation) == {"vm": "", "vm2": ""}
+    assert explanation.message == "no task of web waits for a node"
 
 
 async def test_what_is_not_there_cannot_be_explained(world: ControlWorld) -> None:

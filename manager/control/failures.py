@@ -1,0 +1,53 @@
+"""How often a service's tasks have failed lately, with what error, and what would change it. Pure."""
+
+from collections.abc import Sequence
+
+from core.clock import SECOND
+from core.model import Service, Task, TaskState
+from core.units import format_duration
+from core.words import agreeing
+from manager.scheduler.failures import LATELY
+from manager.store import View
+
+_FAILED = (TaskState.FAILED, TaskState.REJECTED)
+_KEEP_AWAY = "keep the tasks away: pyswarm service update --constraint-add node.hostname!={host} {service}"
+_LOGS = "pyswarm service logs {service} shows what they said"
+_ANOTHER_PORT = "end what holds the port on {host}, or publish another"
+_REMEDIES = {
+    "cannot be pulled": "if the image has another name: pyswarm service update --image NAME {service}; "
+    "if its registry wants a login: pyswarm service update --with-registry-auth {service}",
+    "bind source path does not exist": "make that path on {host}, or " + _KEEP_AWAY,
+    "port is already allocated": _ANOTHER_PORT,
+    "address already in use": _ANOTHER_PORT,
+}
+"""By a part of the error, as agents and engines word it."""
+
+
+def has_failed(task: Task) -> bool:
+    return task.status.state in _FAILED
+
+
+def lately_failed(view: View, service: Service, now: int) -> list[Task]:
+    """The tasks of the service as it is now that have failed lately and are still kept, in the order of their ends."""
+    failed = [
+        task
+        for task in view.tasks_of_service(service.id)
+        if has_failed(task) and task.spec_version == service.spec_version and now - task.meta.updated_at < LATELY
+    ]
+    return sorted(failed, key=lambda task: (task.meta.updated_at, task.id))
+
+
+def describe(failed: Sequence[Task], now: int) -> str:
+    """Of one or more tasks that have failed: how many, since when, and what was wrong with the last."""
+    status = failed[-1].status
+    seconds = max(1, -(-(now - failed[0].meta.updated_at) // SECOND))
+    count = f"{len(failed)} {agreeing(len(failed), 'task')} {status.state.name.lower()}"
+    return f"{count} in the last {format_duration(seconds * SECOND)}: {status.err or status.message}"
+
+
+def remedy(task: Task, host: str) -> str:
+    """What would keep the next task from failing like this one on its node, of the name `host`."""
+    rejected = task.status.state is TaskState.REJECTED
+    usual = f"change what they ask for, or {_KEEP_AWAY}" if rejected else _LOGS
+    advice = next((advice for part, advice in _REMEDIES.items() if part in task.status.err), usual)
+    return advice.format(host=host, service=task.service_name)

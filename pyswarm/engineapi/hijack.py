@@ -1,5 +1,5 @@
 """A connection that is handed over whole: client and engine speak to each other past HTTP, in both directions, as
-`exec -it` and `attach` need it."""
+`exec -it`, `attach` and a build with BuildKit need it."""
 
 import asyncio
 from typing import Any
@@ -8,12 +8,14 @@ from aiohttp import web
 
 from pyswarm.engineapi.engine import EngineGone, LocalEngine
 
+_PROTOCOLS = ("tcp", "h2c")
+"""What a connection may become: a bare one, or HTTP/2 without TLS, which is gRPC."""
 _WRITTEN_ANEW = ("content-length", "transfer-encoding", "expect")
 """Headers of the request's body, which is sent in one piece."""
 
 
 def wants_upgrade(request: web.Request) -> bool:
-    return request.headers.get("Upgrade", "").lower() == "tcp"
+    return request.headers.get("Upgrade", "").lower() in _PROTOCOLS
 
 
 async def hand_over(request: web.Request, engine: LocalEngine, path: str) -> web.StreamResponse:

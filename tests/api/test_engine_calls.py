@@ -86,6 +86,22 @@ async def test_a_connection_is_taken_over_in_both_directions(session, engine: Fa
     await eventually("the engine's connection is closed", lambda: engine.open == 0)
 
 
+@pytest.mark.parametrize("place", ["session", "grpc"])
+async def test_a_build_with_buildkit_takes_its_connections_over(session, engine: FakeEngine, socket_path: Path, place):
+    reader, writer = await asyncio.open_unix_connection(str(socket_path))
+    head = f"POST /v1.41/{place} HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"
+    writer.write(head.encode() + b"X-Docker-Expose-Session-Uuid: one\r\n\r\n")
+    answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
+    assert answer.startswith(b"HTTP/1.1 101 UPGRADED")
+    assert b"Upgrade: h2c" in answer
+    writer.write(b"pri * http/2.0\r\n\r\nsm\r\n\r\n")
+    writer.write_eof()
+    assert await asyncio.wait_for(reader.read(), 20) == b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nbye\n"
+    writer.close()
+    assert engine.asked == [f"POST /{place}"]
+    assert "X-Docker-Expose-Session-Uuid" in engine.headers
+
+
 async def test_much_is_carried_whole(session, socket_path: Path):
     data = bytes(range(32, 65)) * 40_000
     assert await talk(socket_path, data, data) == data + data + b"bye\n"

@@ -36,7 +36,8 @@ class FakeEngine:
     async def serving(self) -> AsyncIterator["FakeEngine"]:
         app = web.Application()
         app.router.add_get(r"/{version:(v[\d.]+/)?}events", self._tell_events)
-        app.router.add_post("/exec/{id}/start", self._echo)
+        for taken_over in ("/exec/{id}/start", "/session", "/grpc"):
+            app.router.add_post(taken_over, self._echo)
         app.router.add_get("/images/{name}/get", self._break_off)
         app.router.add_route("*", "/{rest:.*}", self._answer)
         runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
@@ -87,12 +88,14 @@ class FakeEngine:
 
     async def _echo(self, request: web.Request) -> web.StreamResponse:
         """A hijacked connection that gives back in capitals what it is given, and ends with its input."""
-        self.asked.append(f"POST {request.path_qs} {await request.text()}")
+        self.asked.append(f"POST {request.path_qs} {await request.text()}".rstrip())
+        self.headers = set(request.headers)
         transport = request.transport
         assert transport is not None
         echo = _Echo(transport, request.protocol)
         transport.set_protocol(echo)
-        transport.write(b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
+        protocol = request.headers["Upgrade"].encode()
+        transport.write(b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: %b\r\n\r\n" % protocol)
         self.open += 1
         self.echoes.add(transport)
         try:

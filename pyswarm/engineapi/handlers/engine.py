@@ -27,6 +27,8 @@ NOUNS = (
     "volumes",
     "plugins",
     "build",
+    "session",  # BuildKit's, in which the engine asks the client for files
+    "grpc",  # BuildKit itself
     "commit",
     "auth",
     "system/df",

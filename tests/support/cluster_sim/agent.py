@@ -183,6 +183,13 @@ class SimAgent:
         else:
             self._become(held, succeeded(held.status, held.step, self._seen(0), self._world.now))
 
+    def talk(self, task_id: str) -> None:
+        """Says more of a task that is what it was."""
+        held = self.held[task_id]
+        held.status = replace(held.status, message=f"{held.status.state.name.lower()} at {self._world.now}")
+        if self.connected:
+            self._report(task_id)
+
     def _consider(self, task_id: str) -> None:
         """As the product's task manager: one step after another, and stopping breaks off any other."""
         held = self.held.get(task_id)

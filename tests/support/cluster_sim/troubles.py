@@ -20,6 +20,7 @@ class Troubles:
         "power_off",
         "break_engine",
         "kill_container",
+        "talk",
         "set_availability",
         "set_label",
         "resize",
@@ -51,6 +52,12 @@ class Troubles:
         task_id = self._pick(sorted(agent.running)) if agent else None
         if agent and task_id:
             agent.exit(task_id, "task: non-zero exit (137)" if self._rng.random() < 0.7 else "")
+
+    def talk(self) -> None:
+        """Nothing has happened, but an agent has other words for it."""
+        if agent := self._pick(self._agents()):
+            for task_id in sorted(agent.held):
+                agent.talk(task_id)
 
     def set_availability(self) -> None:
         if agent := self._pick(self._agents()):

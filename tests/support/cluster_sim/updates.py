@@ -21,6 +21,8 @@ class Motion:
     def __init__(self) -> None:
         self._slots: dict[Slot, str] = {}
         """The task that each of them waits for."""
+        self._since: dict[str, int] = {}
+        """When those of them that run were first seen to: what their nodes say of them later draws nothing out."""
 
     def read(self, store: Store, service: Service, events: Iterable[Event], now: int) -> None:
         """What managers have just written."""
@@ -36,7 +38,7 @@ class Motion:
         self._slots = {
             slot: task_id
             for slot, task_id in self._slots.items()
-            if _is_in_motion(store, store.task(task_id), service, config, now)
+            if self._is_in_motion(store, store.task(task_id), service, config, now)
         }
         if begun and config.parallelism:
             # Where something is under way an update may begin, though others do not run either yet.
@@ -44,6 +46,19 @@ class Motion:
             assert len(moving) <= config.parallelism, (
                 f"{len(moving)} slots of {service.id} move, {config.parallelism} may: {moving}"
             )
+
+    def _is_in_motion(self, store: Store, task: Task | None, service: Service, config: UpdateConfig, now: int) -> bool:
+        if task is None or task.desired_state >= TaskState.SHUTDOWN or task.status.state > TaskState.RUNNING:
+            return False
+        if task.status.state < TaskState.RUNNING:
+            node = store.node(task.node_id)
+            if node is None or node.spec.availability is not Availability.PAUSE:
+                return True
+            # On a node that was paused meanwhile nobody waits for what has no place yet, nor, as the node is its slot,
+            # for what is of an older spec: that cannot be replaced while the node is paused, which may be for ever.
+            return task.status.state >= TaskState.ASSIGNED and (bool(task.slot) or task.spec == service.spec.task)
+        since = self._since.setdefault(task.id, task.meta.updated_at)
+        return task.spec_version == service.spec_version and now < since + config.delay
 
 
 def _made(event: Event, service: Service) -> Task | None:
@@ -88,16 +103,3 @@ def is_good(node: Node | None) -> bool:
 def is_usable(node: Node | None) -> bool:
     """Whether it takes new tasks."""
     return is_good(node) and node is not None and (node.status.state, node.spec.availability) == _USABLE
-
-
-def _is_in_motion(store: Store, task: Task | None, service: Service, config: UpdateConfig, now: int) -> bool:
-    if task is None or task.desired_state >= TaskState.SHUTDOWN or task.status.state > TaskState.RUNNING:
-        return False
-    if task.status.state < TaskState.RUNNING:
-        node = store.node(task.node_id)
-        if node is None or node.spec.availability is not Availability.PAUSE:
-            return True
-        # On a node that was paused meanwhile nobody waits for what has no place yet, nor, as the node is its slot, for
-        # what is of an older spec: that cannot be replaced for as long as the node is paused, which may be for ever.
-        return task.status.state >= TaskState.ASSIGNED and (bool(task.slot) or task.spec == service.spec.task)
-    return task.spec_version == service.spec_version and now < task.meta.updated_at + config.delay

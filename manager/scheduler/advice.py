@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from core.model import Availability, NodeState, Platform, Plugin, Role
 from core.units import format_size
 from core.words import agreeing
+from manager.scheduler import unknown_keys
 from manager.scheduler.constraint import Constraint, is_engine_label, is_label, label_name, matches, value_of
 from manager.scheduler.node_info import NodeInfo
 from manager.scheduler.requirements import Requirements, units
@@ -83,7 +84,7 @@ def _unmet(constraint: Constraint, node: NodeInfo) -> str:
     key = constraint.key
     found = value_of(key, node.node)
     if found is None:
-        return f"constraint {constraint} has a key that nobody knows"
+        return unknown_keys.reason(constraint)
     wants = f"constraint wants {'' if constraint.equal else 'anything but '}{constraint.value}"
     if not is_label(key):
         return f"{key} is {found.lower() or 'not known'}, {wants}{_change_of_role(constraint, node)}"

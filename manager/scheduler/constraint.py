@@ -14,6 +14,8 @@ _KEY = re.compile(r"[a-z_][a-z0-9\-_.]+", re.IGNORECASE | re.ASCII)
 _VALUE = re.compile(r"[a-z0-9:\-_\s.*()?+\[\]\\^$|/]+", re.IGNORECASE | re.ASCII)
 _NODE_LABELS = "node.labels."
 _ENGINE_LABELS = "engine.labels."
+LABELS = (_NODE_LABELS, _ENGINE_LABELS)
+"""How a key begins that names a label."""
 _ADDRESS = "node.ip"
 
 
@@ -57,7 +59,7 @@ def matches(constraints: Iterable[Constraint], node: Node) -> bool:
 
 def value_of(key: str, node: Node) -> str | None:
     """What the node has for `key`, empty if it has nothing; None if nobody knows the key."""
-    find = _FIELDS.get(key.lower())
+    find = FIELDS.get(key.lower())
     if find is not None:
         return find(node)
     return label_of(node, key) if is_label(key) else None
@@ -65,7 +67,12 @@ def value_of(key: str, node: Node) -> str | None:
 
 def is_label(key: str) -> bool:
     """Whether `key` names a label of nodes or of their engines."""
-    return key.lower().startswith((_NODE_LABELS, _ENGINE_LABELS))
+    return key.lower().startswith(LABELS)
+
+
+def is_known(key: str) -> bool:
+    """Whether a node may have something for `key`."""
+    return key.lower() in FIELDS or is_label(key)
 
 
 def is_engine_label(key: str) -> bool:
@@ -106,7 +113,7 @@ def _description(node: Node) -> NodeDescription:
 
 
 _UNDESCRIBED = NodeDescription()
-_FIELDS: Mapping[str, Callable[[Node], str]] = {
+FIELDS: Mapping[str, Callable[[Node], str]] = {
     "node.id": lambda node: node.id,
     "node.hostname": lambda node: _description(node).hostname,
     "node.role": lambda node: node.role.name,
@@ -114,3 +121,4 @@ _FIELDS: Mapping[str, Callable[[Node], str]] = {
     "node.platform.os": lambda node: _description(node).platform.os,
     "node.platform.arch": lambda node: _description(node).platform.architecture,
 }
+"""All other keys."""

@@ -8,6 +8,7 @@ from core.model import Availability, LogLine, RestartCondition, RestartPolicy, R
 from tests.support.docker_cli import DockerCli
 from tests.support.fake_node import FakeNode
 from tests.support.memory_cluster import START, MemoryCluster
+from tests.support.pyswarm_cli import PyswarmCli
 
 
 @pytest.fixture
@@ -149,6 +150,20 @@ async def test_a_service_is_created_with_every_flag_that_there_is(docker, cluste
     assert spec.task.container.mounts[2].tmpfs.mode == 0o1770
     assert spec.task.restart == RestartPolicy(RestartCondition.ON_FAILURE, 3 * 10**9, 5, 60 * 10**9)
     assert spec.task.container.stop_grace_period == 7 * 10**9
+
+
+@pytest.mark.parametrize("command", ["docker", "pyswarm"])
+async def test_a_misspelt_constraint_is_accepted_with_a_warning(docker, cluster, socket_path, command):
+    run = docker if command == "docker" else PyswarmCli(socket_path)
+    flags = ("--detach", "--no-resolve-image")
+    warning = "constraint node.lables.zone==a has a key that nobody knows (did you mean node.labels.zone?)"
+    made = await run("service", "create", *flags, "--name", "web", "--constraint", "node.lables.zone==a", "nginx")
+    assert warning in made.stderr
+    assert made.stdout.strip() in cluster.services
+    updated = await run("service", "update", *flags, "--constraint-add", "node.role==manager", "web")
+    assert warning in updated.stderr
+    cured = await run("service", "update", *flags, "--constraint-rm", "node.lables.zone==a", "web")
+    assert cured.stderr == ""
 
 
 async def test_creating_waits_for_the_tasks_and_only_warns_about_the_registry(docker, cluster):

@@ -8,10 +8,12 @@ from core.errors import InvalidArgument
 from core.ids import is_id
 from core.model import Service
 from manager.control import TaskCounts
+from manager.scheduler.unknown_keys import warnings_on
 from pyswarm.engineapi.answer import answer, answer_list, as_json, done
 from pyswarm.engineapi.errors import ask
 from pyswarm.engineapi.registry_auth import with_credentials
 from pyswarm.engineapi.request import SHOWN, control, filters, flag, new_request_id, read_body, version
+from pyswarm.engineapi.wire.json_types import some
 from pyswarm.engineapi.wire.service import read_service_spec, show_counts, show_service
 
 
@@ -36,7 +38,7 @@ async def create(request: web.Request) -> web.Response:
     cluster = control(request)
     spec = with_credentials(read_service_spec(await read_body(request)), request)
     service = await ask(cluster.create_service(spec, new_request_id()))
-    return answer({"ID": service.id}, status=201)
+    return answer({"ID": service.id, **some(Warnings=warnings_on(spec.task))}, status=201)
 
 
 async def inspect(request: web.Request) -> web.Response:
@@ -53,6 +55,7 @@ async def update(request: web.Request) -> web.Response:
     rollback = request.query.get("rollback", "")
     if rollback not in ("", "none", "previous"):
         raise InvalidArgument(f"invalid rollback {rollback!r}: it may be none or previous")
+    warnings: list[str] = []
     if rollback == "previous":
         service_id = ref if is_id(ref) else (await ask(cluster.get_service(ref))).id
         await ask(cluster.rollback_service(service_id, wanted))
@@ -61,7 +64,8 @@ async def update(request: web.Request) -> web.Response:
         # Whatever this reads is what the update changes, or the leader refuses the update: it is out of sequence.
         current = await ask(cluster.get_service(ref))
         await ask(cluster.update_service(current.id, wanted, with_credentials(spec, request, current)))
-    return answer({"Warnings": None})
+        warnings = warnings_on(spec.task)
+    return answer({"Warnings": warnings or None})
 
 
 async def remove(request: web.Request) -> web.Response:

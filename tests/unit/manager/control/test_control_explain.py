@@ -134,7 +134,22 @@ def wants(*constraints: str) -> Callable[[], dict[str, object]]:
         ({}, wants("node.role==manager")(), ["node.role is worker, constraint wants manager: pyswarm node promote vm"]),
         ({}, wants("node.hostname==other")(), ["node.hostname is vm, constraint wants other"]),
         ({}, wants("node.ip==10.0.0.0/8")(), ["node.ip is not known, constraint wants 10.0.0.0/8"]),
-        ({}, wants("node.colour==red")(), ["constraint node.colour==red has a key that nobody knows"]),
+        (
+            {},
+            wants("node.rule==manager", "Node.lables.Zone!=a")(),
+            [
+                "constraint node.rule==manager has a key that nobody knows (did you mean node.role?)",
+                "constraint Node.lables.Zone!=a has a key that nobody knows (did you mean node.labels.Zone?)",
+            ],
+        ),
+        (
+            {},
+            wants("node.colour==red")(),
+            [
+                "constraint node.colour==red has a key that nobody knows (there are node.id, node.hostname, node.role, "
+                "node.ip, node.platform.os, node.platform.arch, node.labels.NAME, engine.labels.NAME)"
+            ],
+        ),
         (
             {},
             {"placement": Placement(platforms=(Platform("arm64", "linux"),))},

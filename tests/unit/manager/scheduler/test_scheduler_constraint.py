@@ -3,8 +3,9 @@
 import pytest
 
 from core.errors import InvalidArgument
-from core.model import Node, NodeDescription, NodeSpec, NodeStatus, Platform, Role
+from core.model import Node, NodeDescription, NodeSpec, NodeStatus, Placement, Platform, Role, TaskSpec
 from manager.scheduler.constraint import Constraint, matches, parse_constraint, parse_constraints
+from manager.scheduler.unknown_keys import warnings_on
 
 NODE = Node(
     id="node1",
@@ -122,3 +123,24 @@ def test_CON_06_all_must_hold_and_an_unknown_key_never_does():
     assert not holds("node.id==node1", "node.role==worker")
     assert not holds("node.unknown==x")
     assert not holds("node.unknown!=x")
+
+
+@pytest.mark.parametrize(
+    ("constraint", "meant"),
+    [
+        ("node.lables.Zone==a", "did you mean node.labels.Zone?"),
+        ("engine.label.disk.kind!=ssd", "did you mean engine.labels.disk.kind?"),
+        ("node.host==vm", "did you mean node.hostname?"),
+        ("Node.Rule==manager", "did you mean node.role?"),
+        ("zone==a", "there are node.id, node.hostname, "),
+    ],
+)
+def test_CON_06_an_unknown_key_is_warned_of_with_what_was_probably_meant(constraint: str, meant: str):
+    placement = Placement(constraints=("node.role==manager", constraint, "engine.labels.any!=a"))
+    (warning,) = warnings_on(TaskSpec(placement=placement))
+    assert warning.startswith(f"constraint {constraint} has a key that nobody knows ({meant}")
+    assert warning.endswith("; no node matches it")
+
+
+def test_CON_06_tasks_that_may_go_anywhere_are_not_warned_of():
+    assert warnings_on(TaskSpec()) == []

@@ -1,4 +1,5 @@
-"""The words everyone speaks: frozen dataclasses for what users ask (spec) and what the cluster holds (objects)."""
+"""The words everyone speaks: frozen dataclasses for what users ask (spec), what is seen of it (status), and what the
+cluster holds (objects)."""
 
 from core.model.container import (
     BindOptions,
@@ -20,16 +21,9 @@ from core.model.logs import LogLine, LogOptions
 from core.model.objects import (
     Cluster,
     Config,
-    ContainerStatus,
     Endpoint,
-    JobStatus,
-    ManagerStatus,
     Meta,
     Node,
-    NodeDescription,
-    NodeStatus,
-    Plugin,
-    PortError,
     Rebalance,
     RootCA,
     RootRotation,
@@ -37,8 +31,6 @@ from core.model.objects import (
     Service,
     StoreObject,
     Task,
-    TaskStatus,
-    UpdateStatus,
 )
 from core.model.spec import (
     ClusterSpec,
@@ -73,6 +65,17 @@ from core.model.states import (
     TaskState,
     UpdateOrder,
     UpdateState,
+)
+from core.model.status import (
+    ContainerStatus,
+    JobStatus,
+    ManagerStatus,
+    NodeDescription,
+    NodeStatus,
+    Plugin,
+    PortError,
+    TaskStatus,
+    UpdateStatus,
 )
 
 __all__ = [

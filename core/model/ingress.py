@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol as TypingProtocol
 
-from core.model.objects import PortError
 from core.model.states import Protocol
+from core.model.status import PortError
 
 
 @dataclass(frozen=True, slots=True)

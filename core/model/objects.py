@@ -1,4 +1,4 @@
-"""What the store holds: objects, each with an id and a version, and what agents observe of them.
+"""What the store holds: objects, each with an id and a version.
 
 Times are nanoseconds since the epoch, 0 where there is none.
 """
@@ -12,14 +12,13 @@ from core.model.spec import (
     GenericResource,
     LogDriver,
     NodeSpec,
-    Platform,
     PortConfig,
-    Resources,
     SecretSpec,
     ServiceSpec,
     TaskSpec,
 )
-from core.model.states import NodeState, Reachability, Role, TaskState, UpdateOrder, UpdateState
+from core.model.states import Role, TaskState, UpdateOrder
+from core.model.status import JobStatus, ManagerStatus, NodeDescription, NodeStatus, PortError, TaskStatus, UpdateStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,56 +29,6 @@ class Meta:
     """The log index of the entry that last changed the object; a writer must name the one it read."""
     created_at: int = 0
     updated_at: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Plugin:
-    type: str = ""
-    name: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class NodeDescription:
-    """What a node says of itself. Never trusted for anything but scheduling."""
-
-    hostname: str = ""
-    platform: Platform = field(default_factory=Platform)
-    resources: Resources = field(default_factory=Resources)
-    engine_version: str = ""
-    engine_labels: Mapping[str, str] = field(default_factory=dict)
-    plugins: tuple[Plugin, ...] = ()
-    engine_error: str = ""
-    """Why the node can run no tasks (its Docker Engine does not answer); empty when it can."""
-    certificate_issuer: str = ""
-    """SHA-256 (hex) of the DER of the root that signed the certificate it holds."""
-    trust_root: str = ""
-    """SHA-256 (hex) of the roots (PEM) that it trusts."""
-
-
-@dataclass(frozen=True, slots=True)
-class NodeStatus:
-    state: NodeState = NodeState.UNKNOWN
-    message: str = ""
-    addr: str = ""
-    """The address at which other nodes reach this one (no port)."""
-
-
-@dataclass(frozen=True, slots=True)
-class ManagerStatus:
-    """A node's Raft membership. Only `addr` is stored; the rest is filled in when it is read."""
-
-    addr: str = ""
-    """host:port of its Raft and control server."""
-    leader: bool = False
-    reachability: Reachability = Reachability.UNKNOWN
-
-
-@dataclass(frozen=True, slots=True)
-class PortError:
-    """A published port that one node cannot serve, because another program there holds it."""
-
-    published_port: int = 0
-    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,21 +53,6 @@ class Node:
 class Endpoint:
     ports: tuple[PortConfig, ...] = ()
     """The spec's ports with every automatic one filled in."""
-
-
-@dataclass(frozen=True, slots=True)
-class UpdateStatus:
-    state: UpdateState = UpdateState.UNKNOWN
-    started_at: int = 0
-    completed_at: int = 0
-    message: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class JobStatus:
-    iteration: int = 0
-    """Grows by one with each update of the job, which runs it again."""
-    last_execution: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,28 +90,6 @@ class Service:
     """The last one that was asked for."""
     error: str = ""
     """Why the allocator cannot serve it yet (no free port ...); empty when it can."""
-
-
-@dataclass(frozen=True, slots=True)
-class ContainerStatus:
-    container_id: str = ""
-    pid: int = 0
-    exit_code: int = 0
-    address: str = ""
-    """Its address on the node's local bridge, where the node's relay reaches it."""
-
-
-@dataclass(frozen=True, slots=True)
-class TaskStatus:
-    timestamp: int = 0
-    state: TaskState = TaskState.NEW
-    message: str = ""
-    err: str = ""
-    container: ContainerStatus | None = None
-    ports: tuple[PortConfig, ...] = ()
-    """Host-mode ports as they were really published."""
-    started_at: int = 0
-    """When it began to run, by its node's clock like `timestamp` (ns); 0 if it never has."""
 
 
 @dataclass(frozen=True, slots=True)

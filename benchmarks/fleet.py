@@ -41,8 +41,9 @@ from core.model import (
     TaskState,
 )
 from manager.ca import new_cluster
+from manager.config import Founding, ManagerConfig
 from manager.dispatcher import DispatcherServicer
-from manager.manager import Founding, Manager, ManagerConfig
+from manager.manager import Manager
 from manager.store import Commit
 
 PORT = 24377

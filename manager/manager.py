@@ -3,16 +3,14 @@
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import grpc
 
-from core.clock import MILLISECOND, SECOND, Clock, WallClock
+from core.clock import Clock, WallClock
 from core.errors import PyswarmError, Unavailable
 from core.ids import new_id
 from core.logs import logger
-from core.model import Cluster, Node
+from core.model import Cluster
 from core.ports import JOINING_OFFSET
 from identity.access import AccessInterceptor
 from identity.channels import SERVER_OPTIONS, listen
@@ -20,9 +18,11 @@ from identity.credentials import Credentials
 from identity.model import NodeIdentity
 from manager.backup import write_copy
 from manager.ca import Authority, NodeCAService, authorize, bootstrap_server
+from manager.config import TIMING, Founding, ManagerConfig
 from manager.control import Control, ControlServicer, RoutedControl
 from manager.controllers import new_controllers
 from manager.dispatcher import Dispatcher, DispatcherServicer
+from manager.joining import announce, join
 from manager.leader import LeaderLoop
 from manager.logbroker import LogBroker
 from manager.logkeys import with_log_key
@@ -34,44 +34,12 @@ from proto.ca_pb2_grpc import add_NodeCAServicer_to_server
 from proto.control_pb2_grpc import add_ControlServicer_to_server
 from proto.dispatcher_pb2_grpc import add_DispatcherServicer_to_server
 from proto.raft_pb2_grpc import add_RaftServicer_to_server
-from raft import Leadership, Member, Timing, open_member
+from raft import Leadership, Member, open_member
 
 _LEAD_SECONDS = 30.0
-_ANNOUNCE_RETRY = 1.0
 _STOP_GRACE = 0.5
 
-TIMING = Timing(
-    heartbeat=250 * MILLISECOND,
-    election_min=1000 * MILLISECOND,
-    election_max=1800 * MILLISECOND,
-    check_quorum=3 * SECOND,
-)
-"""Longer than the log's own defaults: a manager shares its machine with an engine. While five engines started 50
-containers on two cores, processes waited half a second for turn or disk, and leaders changed eight times. Four
-heartbeats fit in an election: more of them cost an idle leader half of its processor time and find nothing sooner."""
-
 log = logger("manager")
-
-
-@dataclass(frozen=True)
-class ManagerConfig:
-    folder: Path
-    """Of its log."""
-    addr: str
-    """host:port at which other nodes reach it."""
-    listen_host: str
-    listen_port: int
-    """The bootstrap server takes the next one."""
-    log_keys: tuple[bytes, ...] = field(default=(b"",), repr=False)
-    """One of these opens the log; a new one is locked with the first. Empty: it is not locked."""
-
-
-@dataclass(frozen=True)
-class Founding:
-    """What a new cluster begins with."""
-
-    cluster: Cluster
-    node: Node
 
 
 class Manager:
@@ -172,10 +140,10 @@ class Manager:
         if founding is not None:
             await self._found(founding)
         elif not self._raft.joined:
-            await self._join(managers)
+            await join(self._raft, managers)
         else:
             # Its address may be another than before the restart; there may be no leader yet to tell.
-            self._announcing = asyncio.create_task(self._announce(managers))
+            self._announcing = asyncio.create_task(announce(self._raft, managers))
             if len(self.members) == 1:
                 await self._until_leading()
 
@@ -226,29 +194,6 @@ class Manager:
                 await self._led.wait()
         except TimeoutError:
             raise Unavailable(f"this manager does not lead its cluster after {_LEAD_SECONDS:g} s") from None
-
-    async def _join(self, managers: Sequence[str]) -> None:
-        failure: PyswarmError = Unavailable("no manager is known to join")
-        for manager in managers:
-            if manager == self._config.addr:
-                continue
-            try:
-                await self._raft.join(manager)
-                return
-            except Unavailable as error:
-                failure = error
-        raise failure
-
-    async def _announce(self, managers: Sequence[str]) -> None:
-        own = next((m for m in self.members if m.node_id == self._credentials.identity.node_id), None)
-        while own is not None and own.addr != self._config.addr:
-            others = [member.addr for member in self.members if member.node_id != own.node_id]
-            try:
-                await self._join([*others, *managers])
-                return
-            except PyswarmError as error:
-                log.warning("the others do not know this manager's new address yet", reason=error.message)
-                await asyncio.sleep(_ANNOUNCE_RETRY)
 
     def _follow_settings(self) -> None:
         if self.store.cluster is not None:

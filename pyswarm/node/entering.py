@@ -12,7 +12,7 @@ from core.model import NodeStatus
 from identity.credentials import Credentials
 from identity.keys import new_key_and_csr
 from manager.ca import first_manager, new_cluster
-from manager.manager import Founding
+from manager.config import Founding
 from pyswarm.engineapi.ports import InitRequest, JoinRequest
 from pyswarm.node import join as joining
 from pyswarm.node.addresses import parse_host_port

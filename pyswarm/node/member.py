@@ -14,7 +14,8 @@ from core.model import Role
 from identity.credentials import Credentials
 from identity.model import NodeIdentity
 from ingress.client import RelayPorts
-from manager.manager import Founding, Manager, ManagerConfig
+from manager.config import Founding, ManagerConfig
+from manager.manager import Manager
 from proto import ca_pb2, dispatcher_pb2
 from pyswarm.engineapi.ports import ManagerPeer
 from pyswarm.node.addresses import (

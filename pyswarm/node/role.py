@@ -11,7 +11,8 @@ from core.errors import PyswarmError
 from core.logs import logger
 from core.model import Role
 from identity.credentials import Credentials
-from manager.manager import Founding, Manager
+from manager.config import Founding
+from manager.manager import Manager
 from worker.agent import Agent
 
 _RETRY, _LONGEST_RETRY = 1.0, 8.0

@@ -4,11 +4,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from core.clock import MILLISECOND, SECOND
+from core.model import PublishMode, Task, TaskState
 
 GRACE = 20 * MILLISECOND
 """After the last node's acknowledgement: for the connections that it accepted just before."""
 LIMIT = 2 * SECOND
 """A task is released after so long, whoever has not answered."""
+
+
+def is_stopping(task: Task) -> bool:
+    """Whether other nodes may still send it connections although it shall stop."""
+    published = any(port.publish_mode is PublishMode.INGRESS for port in task.ports)
+    return published and task.status.state is TaskState.RUNNING and task.desired_state >= TaskState.SHUTDOWN
 
 
 @dataclass(slots=True)

@@ -1,9 +1,8 @@
 """One leadership as the agents see it: their sessions, and what their reports and their silence make of the store."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 from core.clock import SECOND, Clock
 from core.codec import decode, encode
@@ -16,7 +15,6 @@ from core.model import (
     Node,
     NodeDescription,
     NodeState,
-    PublishMode,
     Role,
     Task,
     TaskState,
@@ -24,6 +22,7 @@ from core.model import (
 from identity.model import NodeIdentity
 from manager.dispatcher import nodes
 from manager.dispatcher.broadcast import IngressBroadcast
+from manager.dispatcher.drain import is_stopping
 from manager.dispatcher.info import cluster_info, session_info
 from manager.dispatcher.ingress_state import IngressTable
 from manager.dispatcher.liveness import Liveness
@@ -33,6 +32,7 @@ from manager.dispatcher.releases import Releases
 from manager.dispatcher.report_writer import ReportWriter
 from manager.dispatcher.reports import read_report
 from manager.dispatcher.session import AgentSession
+from manager.dispatcher.silence import Silence
 from manager.dispatcher.turnstile import Turnstile
 from manager.dispatcher.writes import OBJECT_SIZE, WriteQueue
 from manager.replicator import Replicator
@@ -40,10 +40,8 @@ from manager.store import Commit, Event, EventKind, Store
 from proto import dispatcher_pb2 as pb
 from raft import Member
 
-_RETRY = 0.2
 _ROLE_LIMIT = 5.0
 """Seconds for a demoted node to come back with its new certificate before its session is cut."""
-_MOST_NAMED = 10
 
 log = logger("manager.dispatcher")
 
@@ -81,7 +79,7 @@ class Reign:
         self._turnstile = Turnstile()
         self._broadcast = IngressBroadcast(self._ingress, sessions)
         self._releases = Releases(clock, self._released)
-        self._background: set[asyncio.Task[None]] = set()
+        self._silence = Silence(self.liveness, self._writes, clock, self._fell_silent)
         self._ended = False
 
     async def run(self) -> None:
@@ -91,13 +89,12 @@ class Reign:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._writes.run())
                 group.create_task(self._take_over())
-                group.create_task(self._sweep())
+                group.create_task(self._keep_informed())
+                group.create_task(self._silence.run())
                 group.create_task(self._broadcast.run())
         finally:
             self._ended = True
             unwatch()
-            for task in self._background:
-                task.cancel()
             self._releases.close()
 
     # -- sessions
@@ -168,7 +165,7 @@ class Reign:
         if session is not None:
             session.close(error)
 
-    # -- published ports
+    # -- what nodes say of themselves
 
     def _take_ack(self, node_id: str, ack: IngressAck) -> None:
         self._releases.acked(node_id, ack.version)
@@ -184,57 +181,14 @@ class Reign:
     # -- silence
 
     async def _take_over(self) -> None:
-        """Nobody has come to this leader yet. Nodes that do meanwhile are passed over."""
         alive = [node.id for node in self._store.nodes() if node.status.state is not NodeState.DOWN]
-        stopping = [task.id for task in self._store.tasks() if _is_stopping(task)]
+        stopping = [task.id for task in self._store.tasks() if is_stopping(task)]
         self._releases.begin(self._ingress.version, stopping, alive)
-        await self._set_states(alive, NodeState.UNKNOWN, "a new leader waits for the node to come to it")
-        self.liveness.expect(alive, self._clock.now())
+        await self._silence.expect(alive)
 
-    async def _sweep(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            self._refresh_cluster()
-            self._find_silent()
-            period = self.liveness.period
-            deadline = self.liveness.next_deadline()
-            pause = period if deadline is None else min(period, max(0, deadline - self._clock.now()))
-            woken = loop.time() + pause / SECOND
-            await asyncio.sleep(pause / SECOND)
-            late = int((loop.time() - woken) * SECOND)
-            if late > period // 2:
-                log.warning("this manager stood still; heartbeats are excused", seconds=late / SECOND)
-                self.liveness.excuse(late)
-
-    def _find_silent(self) -> None:
-        silent = self.liveness.overdue(self._clock.now())
-        if not silent:
-            return
-        log.warning("nodes are down", count=len(silent), nodes=silent[:_MOST_NAMED])
-        for node_id in silent:
-            self._close(node_id, Unavailable("no heartbeat came in time"))
-            self._releases.left(node_id)
-        self._spawn(self._set_states(silent, NodeState.DOWN, "heartbeat failure"))
-
-    async def _set_states(self, node_ids: Iterable[str], state: NodeState, message: str) -> None:
-        """Of those that are still silent when it is written; tried until it is."""
-
-        def is_silent(node_id: str) -> bool:
-            return not self.liveness.is_alive(node_id)
-
-        while True:
-            writes = [
-                self._writes.submit(
-                    partial(nodes.set_state, node_id=node_id, state=state, message=message, holds=is_silent)
-                )
-                for node_id in node_ids
-            ]
-            results = await asyncio.gather(*writes, return_exceptions=True)
-            errors = [result for result in results if result is not None]
-            if not errors:
-                return
-            log.warning("the state of nodes was not written; will try again", error=str(errors[0]))
-            await asyncio.sleep(_RETRY)
+    def _fell_silent(self, node_id: str) -> None:
+        self._close(node_id, Unavailable("no heartbeat came in time"))
+        self._releases.left(node_id)
 
     # -- the store's changes
 
@@ -275,6 +229,12 @@ class Reign:
             error = Unavailable(f"node {node.id} is no manager any more; it must come with its new certificate")
             asyncio.get_running_loop().call_later(_ROLE_LIMIT, session.close, error)
 
+    async def _keep_informed(self) -> None:
+        """Of the log's members the store says nothing."""
+        while True:
+            self._refresh_cluster()
+            await asyncio.sleep(self.liveness.period / SECOND)
+
     def _refresh_cluster(self) -> None:
         cluster = cluster_info(self._store, self._members())
         if cluster == self._cluster:
@@ -295,14 +255,3 @@ class Reign:
         task = self._store.task(task_id)
         if task is not None and task.node_id in self._sessions:
             self._sessions[task.node_id].touch(task_id)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
-
-
-def _is_stopping(task: Task) -> bool:
-    """Whether other nodes may still send it connections although it shall stop."""
-    published = any(port.publish_mode is PublishMode.INGRESS for port in task.ports)
-    return published and task.status.state is TaskState.RUNNING and task.desired_state >= TaskState.SHUTDOWN

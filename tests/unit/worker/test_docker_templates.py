@@ -13,7 +13,7 @@ from core.ids import new_id
 from core.model import Config, ConfigReference, ConfigSpec, ContainerSpec, Task, TaskSpec
 from worker.dependencies import Dependencies
 from worker.executor import TaskError
-from worker.executor.docker import controller as module
+from worker.executor.docker import templates as module
 from worker.executor.docker.controller import DockerController, Shared
 from worker.executor.docker.files import TaskFiles
 

@@ -7,22 +7,19 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import nullcontext
 from typing import Any
 
-from core.gotemplate import TemplateError
 from core.logs import logger
-from core.model import ContainerStatus, Dependency, DependencyKey, LogLine, LogOptions, Task
+from core.model import ContainerStatus, LogLine, LogOptions, Task
 from worker.executor import ExitError, TaskError, TemporaryError, UnhealthyError
 from worker.executor.docker import logs
 from worker.executor.docker.config import container_config, left_out
 from worker.executor.docker.containers import Container, ContainerGone, Containers
-from worker.executor.docker.describe import description
 from worker.executor.docker.engine import Engine, EngineError
 from worker.executor.docker.files import TaskFiles
 from worker.executor.docker.health import health_of_state, why_unhealthy
 from worker.executor.docker.images import Images, looked_at
 from worker.executor.docker.ports import published_ports
+from worker.executor.docker.templates import Templates
 from worker.machine import Observed
-from worker.payload import expand_payload
-from worker.template import expand, has_templates
 
 _NOT_FOUND = 404
 _CONFLICT = 409
@@ -54,6 +51,7 @@ class DockerController:
     def __init__(self, shared: Shared, task: Task) -> None:
         self._shared = shared
         self._task = task
+        self._templates = Templates(shared.engine, task)
         self._observed = Observed()
         self._change: asyncio.Task[None] | None = None
         self._started = asyncio.Event()
@@ -65,7 +63,7 @@ class DockerController:
     async def prepare(self) -> None:
         if await self._find() is not None:
             return
-        async with self._shared.files.given(self._task, self._payload):
+        async with self._shared.files.given(self._task, self._templates.payload):
             try:
                 await self._change_to(self._create)
             except _NoImage:
@@ -76,7 +74,7 @@ class DockerController:
     async def start(self) -> None:
         container = await self._find()
         started = container is not None and container.started
-        async with nullcontext() if started else self._shared.files.given(self._task, self._payload):
+        async with nullcontext() if started else self._shared.files.given(self._task, self._templates.payload):
             await self._change_to(self._start)
         container = await self._running()
         await asyncio.wait((container.healthy, container.unhealthy, container.ended), return_when=FIRST_COMPLETED)
@@ -156,7 +154,7 @@ class DockerController:
 
     async def _create(self) -> None:
         shared, engine = self._shared, self._shared.engine
-        task = await self._expanded()
+        task = await self._templates.task()
         config = container_config(task, shared.cluster_id, shared.node_id, await engine.api_version())
         config["HostConfig"]["Mounts"] = [*config["HostConfig"].get("Mounts", ()), *shared.files.binds(task)]
         try:
@@ -172,23 +170,6 @@ class DockerController:
             await engine.remove(container_id)
             raise TaskError(f"this node cannot do what the service asks for: {lost}")
         shared.containers.add(task.id, container_id)
-
-    async def _expanded(self) -> Task:
-        """The task with its templates filled in."""
-        if not has_templates(self._task.spec.container):
-            return self._task
-        try:
-            return await asyncio.to_thread(expand, self._task, description(await self._shared.engine.info()))
-        except TemplateError as error:
-            raise TaskError(f"the template of {error.reason}") from error
-
-    async def _payload(self, item: Dependency, held: Mapping[DependencyKey, Dependency]) -> bytes:
-        """What a secret or config that is a template comes to."""
-        task, node = await self._expanded(), description(await self._shared.engine.info())
-        try:
-            return await asyncio.to_thread(expand_payload, item, task, node, held)
-        except TemplateError as error:
-            raise TaskError(f"the template of {error.reason}") from error
 
     async def _start(self) -> None:
         """A container that has been started, by a daemon before this one, is not started again: it may have ended."""

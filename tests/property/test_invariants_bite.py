@@ -9,7 +9,7 @@ import pytest
 
 from core.model import NodeState, ServiceSpec, TaskState, UpdateOrder, UpdateState
 from manager.allocator.ports import PortTable
-from manager.control import services
+from manager.control import dependencies, services
 from manager.dispatcher.dependencies import NodeDependencies
 from manager.dispatcher.reports import record_statuses
 from manager.orchestrator import (
@@ -236,6 +236,11 @@ def keeps_old_versions(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(versions, "is_used", lambda view, key: True)
 
 
+def removes_what_is_used(patch: pytest.MonkeyPatch) -> None:
+    """Nobody looks who uses a secret or config that is to be removed."""
+    patch.setattr(dependencies, "refers", lambda spec, keys: False)
+
+
 def drifts(patch: pytest.MonkeyPatch) -> None:
     """A follower overlooks the last change of a longer entry."""
 
@@ -280,6 +285,7 @@ def drifts(patch: pytest.MonkeyPatch) -> None:
         (sends_no_data, "starts without"),
         (leaves_data, "holds the data"),
         (keeps_old_versions, "old version"),
+        (removes_what_is_used, "asks for what is gone"),
         (drifts, "managers disagree"),
     ],
 )

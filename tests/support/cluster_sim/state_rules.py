@@ -49,6 +49,7 @@ class StateRules:
         self.no_task_where_it_may_not_be()
         self.slots_are_unique()
         self.ports_are_unique()
+        self.data_is_there()
         self.history_is_bounded()
         self.copies_do_not_overlap()
 
@@ -86,6 +87,13 @@ class StateRules:
             if port.publish_mode is PublishMode.INGRESS
         )
         assert all(count == 1 for count in held.values()), f"a port is held twice: {held}"
+
+    def data_is_there(self) -> None:
+        """Whatever users remove, and wherever an update goes back to."""
+        store = self._cluster.store
+        for service in store.services():
+            gone = [item for item in references_of(service.spec.task.container) if not store.dependency(key_of(item))]
+            assert not gone, f"{service.id} asks for what is gone: {gone}"
 
     def history_is_bounded(self) -> None:
         cluster = self._cluster.store.cluster

@@ -1,6 +1,7 @@
 """What is not the cluster's is passed on to the node's own engine, streams and taken-over connections included."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import aiohttp
@@ -48,11 +49,43 @@ async def test_the_engines_errors_are_the_callers(session, engine, docker):
     assert refused.stderr.strip() == "Error response from daemon: No such thing: /containers/nosuch/json"
 
 
-@pytest.mark.parametrize("path", ["/_ping", "/version", "/info", "/swarm", "/services", "/networks", "/nodes"])
+@pytest.mark.parametrize(
+    "path", ["/_ping", "/version", "/info", "/swarm", "/services", "/networks/ingress?scope=swarm", "/nodes"]
+)
 async def test_what_is_the_clusters_never_reaches_the_engine(session, engine, path):
     async with session.get(BASE + path):
         pass
     assert engine.asked == []
+
+
+def network(name: str, network_id: str, **more):
+    shown = {"Name": name, "Id": network_id, "Scope": "local", "Driver": "bridge", "Created": "2026-01-02T03:04:05Z"}
+    return shown | {"Containers": {}, "Options": {}} | more
+
+
+async def test_a_nodes_own_networks_are_its_engines(node, session, engine, docker):
+    await node.init(InitRequest())
+    bridge, users = network("bridge", "b" * 64), network("mine", "d" * 64)
+    whole = bridge | {"Containers": {"c1": {"Name": "web.1"}}, "Options": {"mtu": "1500"}}
+    engine.answers = {"/networks": [bridge, users], "/networks/bridge": whole, "/networks/bbbb": whole}
+    listed = await docker("network", "ls", "--no-trunc", "--format", "{{.ID}} {{.Name}}")
+    assert listed.lines[0] == f"{'b' * 64} bridge"
+    assert [line.split()[1] for line in listed.lines] == ["bridge", "ingress"], "what it lacks, and what users made"
+    for ref in ("bridge", "bbbb"):
+        (shown,) = json.loads((await docker("network", "inspect", ref)).stdout)
+        assert (shown["Id"], shown["Options"]) == (whole["Id"], whole["Options"])
+        assert shown["Containers"]["c1"]["Name"] == "web.1"
+    assert (await docker.run("network", "inspect", "mine")).exit == 1
+    assert "cannot be removed" in (await docker.run("network", "rm", "bridge")).stderr
+    assert not [line for line in engine.asked if "mine" in line or not line.startswith("GET ")]
+
+
+async def test_without_an_engine_the_clusters_network_is_shown(node, session, engine, docker):
+    await node.init(InitRequest())
+    engine.unreachable()
+    assert (await docker("network", "ls", "--format", "{{.Name}}")).lines == ["bridge", "host", "ingress", "none"]
+    assert (await docker("network", "inspect", "ingress", "--format", "{{.Driver}}")).lines == ["relay"]
+    assert "does not answer" in (await docker.run("network", "inspect", "bridge")).stderr
 
 
 async def test_an_engine_that_does_not_answer_is_named(node, session, engine, docker):

@@ -149,3 +149,27 @@ async def test_volumes_are_made_and_removed(docker):
     assert (await docker("volume", "ls", "--quiet")).lines == ["data"]
     assert (await docker("volume", "rm", "data")).stdout == "data\n"
     assert "Local Volumes" in (await docker("system", "df")).stdout
+
+
+async def test_an_image_is_built(docker, tmp_path):
+    """With the engine's own builder: the command's BuildKit is a plugin, which need not be there."""
+    docker.environment["DOCKER_BUILDKIT"] = "0"
+    (tmp_path / "context").mkdir()
+    (tmp_path / "context" / "Dockerfile").write_text("FROM busybox\nCOPY big /\nRUN wc -c < /big > /size\n")
+    (tmp_path / "context" / "big").write_bytes(os.urandom(3_000_000))
+    built = await docker("build", "--tag", "built", str(tmp_path / "context"))
+    assert "Successfully tagged built:latest" in built.stdout
+    assert (await docker("run", "--rm", "built", "cat", "/size")).stdout == "3000000\n"
+    (tmp_path / "context" / "Dockerfile").write_text("FROM busybox\nRUN exit 7\n")
+    assert "returned a non-zero code: 7" in (await docker.run("build", str(tmp_path / "context"))).stderr
+
+
+async def test_the_engines_networks_are_inspected(docker, shell):
+    """By name, by the id that the list shows, and with the containers in it."""
+    (short,) = (await docker("network", "ls", "--quiet", "--filter", "name=bridge")).lines
+    for ref in ("bridge", short):
+        shown = await docker(
+            "network", "inspect", ref, "--format", "{{range .Containers}}{{.Name}}{{end}} {{.Options}}"
+        )
+        assert shown.stdout.startswith("shell map[")
+        assert "com.docker.network.bridge.name:docker0" in shown.stdout

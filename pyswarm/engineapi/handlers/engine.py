@@ -4,7 +4,8 @@ The rule is by noun. Every call on one of `NOUNS` is passed on as it is, reads a
 engine answers: so `docker ps`, `logs`, `exec -it`, `run` or `pull` through this socket do what they do on the node's
 engine. Nothing is gained by it: who may open this socket is root on every node already, as a service may mount `/`.
 As with dockerd, a task's container that somebody stops or removes has failed, and is replaced. The engine's own swarm
-mode, networks (but to prune them) and information are never reached: those names are the cluster's here.
+mode, networks (but to prune them, and to inspect those that every engine has) and information are never reached: those
+names are the cluster's here.
 
 The version in the path is left out: the engine may speak none of ours, and answers in its newest.
 """

@@ -1,14 +1,18 @@
-"""Networks: only those that are there without being made."""
+"""Networks: only those that are there without being made. The node's own are as its engine shows them."""
 
 import hashlib
+from contextlib import suppress
 
+import aiohttp
 from aiohttp import web
 
 from core.ids import ID_LENGTH, base36
 from manager.control.api import Filters
 from pyswarm.engineapi.answer import answer
+from pyswarm.engineapi.engine import EngineGone, LocalEngine
 from pyswarm.engineapi.errors import ApiError
-from pyswarm.engineapi.request import NODE, filters
+from pyswarm.engineapi.handlers.engine import pass_on
+from pyswarm.engineapi.request import ENGINE, NODE, filters
 from pyswarm.engineapi.wire.json_types import Json
 from pyswarm.engineapi.wire.times import ZERO_TIME
 
@@ -38,17 +42,24 @@ def _network(name: str, driver: str, scope: str) -> Json:
 
 
 _LOCAL = [_network("bridge", "bridge", "local"), _network("host", "host", "local"), _network("none", "null", "local")]
+"""What every engine has, but for its ids."""
 _INGRESS = _network("ingress", "relay", "swarm")
 """Published ports are carried by the nodes' relays, so there is no overlay to look into."""
 
 
 async def list_networks(request: web.Request) -> web.Response:
     wanted = filters(request)
-    return answer([network for network in _known(request) if _matches(network, wanted)])
+    known = await _known(request, of_engine="local" in (wanted.get("scope") or ["local"]))
+    return answer([network for network in known if _matches(network, wanted)])
 
 
-async def inspect(request: web.Request) -> web.Response:
-    return answer(_find(request))
+async def inspect(request: web.Request) -> web.StreamResponse:
+    """The node's own, with its containers, is the engine's to tell of; whoever asks for the cluster's is to find what
+    services may name."""
+    network = await _find(request)
+    if network["Scope"] == "local" and not _is_of_cluster(request):
+        return await pass_on(request)
+    return answer(network)
 
 
 async def create(request: web.Request) -> web.Response:
@@ -56,21 +67,40 @@ async def create(request: web.Request) -> web.Response:
 
 
 async def remove(request: web.Request) -> web.Response:
-    name = _find(request)["Name"]
+    name = (await _find(request))["Name"]
     raise ApiError(403, f"{name} is a pre-defined network and cannot be removed")
 
 
-def _known(request: web.Request) -> list[Json]:
+async def _known(request: web.Request, of_engine: bool) -> list[Json]:
+    of_node = await _of_engine(request.app[ENGINE]) if of_engine else _LOCAL
     in_swarm = request.app[NODE].status().state == "active"
-    return [*_LOCAL, _INGRESS] if in_swarm else _LOCAL
+    return [*of_node, _INGRESS] if in_swarm else of_node
 
 
-def _find(request: web.Request) -> Json:
+async def _of_engine(engine: LocalEngine) -> list[Json]:
+    """While it does not answer: as if it had all of them."""
+    with suppress(EngineGone, aiohttp.ClientError):
+        async with engine.ask("GET", "/networks") as asked:
+            if asked.status == 200:
+                names = [network["Name"] for network in _LOCAL]
+                return [network for network in await asked.json() if network["Name"] in names]
+    return _LOCAL
+
+
+async def _find(request: web.Request) -> Json:
+    """By name or id, or the beginning of an id that no other has."""
     ref = request.match_info["ref"]
-    for network in _known(request):
-        if ref in (network["Name"], network["Id"]):
-            return network
+    known = await _known(request, of_engine=not _is_of_cluster(request))
+    same = [network for network in known if ref in (network["Name"], network["Id"])]
+    alike = [network for network in known if network["Id"].startswith(ref)]
+    for found in (same, alike):
+        if len(found) == 1:
+            return found[0]
     raise ApiError(404, f"network {ref} not found ({_NOT_YET})")
+
+
+def _is_of_cluster(request: web.Request) -> bool:
+    return request.query.get("scope") == "swarm"
 
 
 def _matches(network: Json, wanted: Filters) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import aclosing
 
 import grpc
 
@@ -64,10 +65,11 @@ class _Subscription:
         """Lines; texts of errors; None when one reader has ended."""
         self._readers: dict[str, asyncio.Task[None]] = {}
         self._reading = 0
+        self._over = False
 
     def add(self, task_ids: Iterable[str]) -> None:
         for task_id in task_ids:
-            if task_id not in self._readers:
+            if task_id not in self._readers and not self._over:
                 self._reading += 1
                 self._readers[task_id] = asyncio.create_task(self._read(task_id))
 
@@ -77,16 +79,26 @@ class _Subscription:
         except grpc.aio.AioRpcError as error:
             log.info("the manager ended a log subscription", reason=error.details())
         finally:
-            for reader in self._readers.values():
-                reader.cancel()
+            await self._end()
+
+    async def _end(self) -> None:
+        """A call that its server has ended leaves its requests alone, waiting for ever: they are woken."""
+        self._over = True
+        if self._queue.empty():
+            self._queue.put_nowait(None)
+        for reader in self._readers.values():
+            reader.cancel()
+        if self._readers:
+            await asyncio.wait(self._readers.values())
 
     async def _read(self, task_id: str) -> None:
         try:
             controller = await self._find(task_id)
             if controller is None:
                 raise TaskError("it is no longer on this node")
-            async for line in controller.logs(self._options):
-                await self._queue.put(line)
+            async with aclosing(controller.logs(self._options)) as lines:
+                async for line in lines:
+                    await self._queue.put(line)
         except (TaskError, TemporaryError) as error:
             await self._queue.put(f"the log of task {task_id} cannot be read: {error}")
         except Exception as error:
@@ -96,7 +108,7 @@ class _Subscription:
 
     async def _requests(self) -> AsyncIterator[pb.PublishLogsRequest]:
         """Batches of what is ready. Ends when every log has been read, unless more is to be followed."""
-        while self._reading or self._options.follow:
+        while not self._over and (self._reading or self._options.follow):
             items = [await self._queue.get()]
             size = _size(items[0])
             while len(items) < BATCH_LINES and size < BATCH_SIZE and not self._queue.empty():
@@ -107,7 +119,8 @@ class _Subscription:
             errors = [item for item in items if isinstance(item, str)]
             if lines or errors:
                 yield self._request(lines=lines, error="; ".join(errors))
-        yield self._request(done=True)
+        if not self._over:
+            yield self._request(done=True)
 
     def _request(self, lines: Iterable[pb.LogLine] = (), error: str = "", done: bool = False) -> pb.PublishLogsRequest:
         return pb.PublishLogsRequest(

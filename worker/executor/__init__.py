@@ -4,7 +4,7 @@ Every call of a Controller may be cancelled at any time and made again: "already
 "already gone" are success. Each may raise TemporaryError (try again, nothing changed) or TaskError (final).
 """
 
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncGenerator, Callable, Collection
 from typing import Protocol
 
 from core.model import LogLine, LogOptions, NodeDescription, Task
@@ -65,7 +65,7 @@ class Controller(Protocol):
         """Returns when the container, if there is one, is gone. One that runs is killed."""
         ...
 
-    def logs(self, options: LogOptions) -> AsyncIterator[LogLine]:
+    def logs(self, options: LogOptions) -> AsyncGenerator[LogLine, None]:
         """The container's output. Ends at once without a container, unless `options.follow` waits for it to start."""
         ...
 

@@ -5,7 +5,7 @@ Without a script every step succeeds at once and a task runs until it is told to
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncGenerator, Callable, Collection
 from dataclasses import dataclass, field
 
 from core.model import ContainerStatus, LogLine, LogOptions, NodeDescription, Platform, Resources, Task
@@ -166,7 +166,7 @@ class FakeController:
         if container is not None:
             _end(container.ended, 137)
 
-    async def logs(self, options: LogOptions) -> AsyncIterator[LogLine]:
+    async def logs(self, options: LogOptions) -> AsyncGenerator[LogLine, None]:
         container = self._executor.containers.get(self._task_id)
         if container is None:
             return

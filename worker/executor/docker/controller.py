@@ -3,8 +3,8 @@
 import asyncio
 import dataclasses
 from asyncio import FIRST_COMPLETED
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import nullcontext
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from contextlib import aclosing, nullcontext
 from typing import Any
 
 from core.logs import logger
@@ -102,16 +102,20 @@ class DockerController:
             await self._remove(container)
         await self._shared.files.remove(self._task.id)
 
-    async def logs(self, options: LogOptions) -> AsyncIterator[LogLine]:
+    async def logs(self, options: LogOptions) -> AsyncGenerator[LogLine, None]:
         container = await self._find()
         if options.follow and not (container is not None and container.started):
             await self._started.wait()
             container = await self._find()
         if container is None:
             return
-        async with self._shared.engine.logs(container.id, logs.parameters(options)) as chunks:
-            has_terminal = self._task.spec.container.tty
-            entries = logs.terminal_entries(chunks, options.details) if has_terminal else logs.entries(chunks)
+        has_terminal = self._task.spec.container.tty
+        async with (
+            self._shared.engine.logs(container.id, logs.parameters(options)) as chunks,
+            aclosing(
+                logs.terminal_entries(chunks, options.details) if has_terminal else logs.entries(chunks)
+            ) as entries,
+        ):
             async for timestamp, stderr, data in entries:
                 details, text = logs.details_of(data) if options.details else ("", data)
                 ids = (self._task.service_id, self._shared.node_id, self._task.id)

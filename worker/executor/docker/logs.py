@@ -1,7 +1,7 @@
 """A container's log as the engine sends it, taken apart. Pure."""
 
 from calendar import timegm
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from io import BytesIO
 from typing import Any
 
@@ -30,7 +30,7 @@ def parameters(options: LogOptions) -> dict[str, Any]:
 
 async def terminal_entries(
     chunks: AsyncIterator[bytes], details: bool = False
-) -> AsyncIterator[tuple[int, bool, bytes]]:
+) -> AsyncGenerator[tuple[int, bool, bytes], None]:
     """As `entries`, of a container with a terminal: the engine sends its lines as they are, all of them as output.
 
     What is longer than `LONGEST` is cut: every part has the line's time, the first one its details.
@@ -55,7 +55,7 @@ def _stamped(line: bytes) -> tuple[int, bool, bytes]:
     return _nanoseconds(stamp.decode("ascii")), False, data
 
 
-async def entries(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[int, bool, bytes]]:
+async def entries(chunks: AsyncIterator[bytes]) -> AsyncGenerator[tuple[int, bool, bytes], None]:
     """(timestamp, whether it came from stderr, data) of every frame: one line, or the part of a long line that the
     engine keeps together."""
     rest = bytearray()

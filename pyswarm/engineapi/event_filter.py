@@ -15,7 +15,8 @@ _KNOWN = _BY_ACTOR | {"event", "label", "scope", "type"}
 
 
 class EventFilter:
-    """Raises InvalidArgument for a filter that there is not."""
+    """Raises InvalidArgument for a filter that there is not, which Docker's engine leaves out without a word. A value
+    that there is not, such as an unknown type, lets nothing pass, there as here: the next engine may know it."""
 
     def __init__(self, filters: Filters) -> None:
         unknown = sorted(filters.keys() - _KNOWN)

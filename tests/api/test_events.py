@@ -171,6 +171,12 @@ async def test_events_must_be_asked_for_sensibly(session, manager, query):
         assert list(await response.json()) == ["message"]
 
 
+async def test_a_filter_that_there_is_not_is_named_with_those_that_there_are(docker, manager):
+    refused = await docker.run("events", "--filter", "tpye=node", "--until", "1")
+    assert refused.exit == 1
+    assert "invalid filter 'tpye': there are config, container," in refused.stderr
+
+
 @asynccontextmanager
 async def following(session, query: str = ""):
     async with session.get(f"{BASE}?{query}") as response:

@@ -72,6 +72,27 @@ async def test_a_reader_that_hangs_up_ends_the_log_that_it_followed(session, man
     await asyncio.wait_for(ended.wait(), 10)
 
 
+async def test_a_reader_that_hangs_up_ends_a_log_of_which_much_is_left(session, manager, monkeypatch):
+    ended = asyncio.Event()
+    given = []
+
+    async def endless():
+        try:
+            while True:
+                yield LogLine("service", "node", "task", 0, False, b"x" * 60_000)
+        finally:
+            ended.set()
+
+    def logs(services, tasks, options):
+        given.append(endless())  # and held, as by whatever else may know it
+        return given[0]
+
+    monkeypatch.setattr(manager.cluster.control, "logs", logs)
+    async with session.get(f"{BASE}/services/web/logs?stdout=1&follow=true") as response:
+        await response.content.readany()
+    await ended.wait()
+
+
 async def test_a_daemon_that_stops_does_not_wait_for_those_who_follow(manager, tmp_path):
     async def silent(services, tasks, options):
         await asyncio.Event().wait()

@@ -1,6 +1,7 @@
 """Logs of a service or of one task."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from aiohttp import web
 
@@ -30,7 +31,7 @@ async def of_task(request: web.Request) -> web.StreamResponse:
     return await _stream(request, cluster.logs([], [task.id], options), task.spec)
 
 
-async def _stream(request: web.Request, lines: AsyncIterator[LogLine], spec: TaskSpec) -> web.StreamResponse:
+async def _stream(request: web.Request, lines: AsyncGenerator[LogLine, None], spec: TaskSpec) -> web.StreamResponse:
     """The headers go at once, so that a follower of a silent service knows that it is heard. What a terminal showed
     goes as it is, without frames.
 
@@ -42,8 +43,9 @@ async def _stream(request: web.Request, lines: AsyncIterator[LogLine], spec: Tas
     await response.prepare(request)
     try:
         try:
-            async for line in lines:
-                await response.write(pack(line.stderr, log_text(line, timestamps=timestamps, details=details)))
+            async with aclosing(lines):
+                async for line in lines:
+                    await response.write(pack(line.stderr, log_text(line, timestamps=timestamps, details=details)))
         except PyswarmError as error:
             await response.write(pack(True, error_text(error.message)))
         await response.write_eof()

@@ -106,6 +106,8 @@ class GlobalOrchestrator:
                 want(tx, task, TaskState.REMOVE)
             return
         wanted = [task for task in tasks if is_wanted(task)]
+        # What was asked for when they ended may have set them a delay.
+        self._tasks.extend(task.id for task in wanted if is_dead(task))
         live = [task for task in wanted if is_live(task)]
         if must_leave(node) or not satisfies(node, service.spec.task):
             for task in live:

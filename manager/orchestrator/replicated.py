@@ -107,6 +107,8 @@ class ReplicatedOrchestrator:
         if service is None or not _is_replicated(service):
             return 0
         slots = {int(slot): tasks for slot, tasks in tx.slots(service_id).items()}
+        # What was asked for when they ended may have set them a delay.
+        self._tasks.extend(task.id for tasks in slots.values() for task in tasks if is_wanted(task) and is_dead(task))
         filled = {slot for slot, tasks in slots.items() if is_filled(tx, service, tasks, now)}
         replicas = replicas_of(service)
         if len(filled) > replicas:

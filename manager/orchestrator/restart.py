@@ -69,11 +69,14 @@ def may_replace(view: View, service: Service, task: Task, now: int) -> bool:
 def restart(tx: Transaction, service: Service, task: Task, ids: IdSource, now: int) -> int | None:
     """`task` has ended: ends it for good, and replaces it if the policy allows.
 
-    Returns when to come again (ns) if it is too early: a task that fails while its own start is still delayed, as its
-    image cannot be pulled, waits for that first, or it would be replaced as fast as it fails.
+    Returns when to come again (ns) if it is too early: a task that fails while its own restart delay still runs, as its
+    image cannot be pulled, waits for that first, or it would be replaced as fast as it fails. For what is no longer
+    asked for nothing waits.
     """
-    if task.desired_state < TaskState.RUNNING and (time := start_time(tx, service, task, now)) > now:
-        return time
+    if task.desired_state < TaskState.RUNNING and not is_dirty(tx, task, service):
+        time = _delay_end(tx, service, task, now)
+        if time > now:
+            return time
     replace_task(tx, service, task, ids, now)
     return None
 
@@ -101,7 +104,7 @@ def start_time(view: View, service: Service, task: Task, now: int) -> int:
     It waits out the restart delay if the task before it ended by itself; and until the tasks before it have stopped, or
     should have, so that two copies of a single writer do not overlap.
     """
-    waits = [time + delay_of(service) for time in _restarts(view, task, now)]
+    waits = [_delay_end(view, service, task, now)]
     made = task.meta.created_at or now
     for other in neighbours(view, task):
         if other.id != task.id and not is_wanted(other) and still_runs(view, other):
@@ -109,7 +112,12 @@ def start_time(view: View, service: Service, task: Task, now: int) -> int:
             # state, does not change it: see manager.dispatcher.reports.
             told = now if other.meta.version == PENDING else other.meta.updated_at
             waits.append(max(made, told) + _grace(other) + STOP_MARGIN)
-    return max(waits, default=0)
+    return max(waits)
+
+
+def _delay_end(view: View, service: Service, task: Task, now: int) -> int:
+    """When the restart delay before `task` is over (ns); 0 if there is none."""
+    return max((time + delay_of(service) for time in _restarts(view, task, now)), default=0)
 
 
 def _restarts(view: View, task: Task, now: int) -> list[int]:

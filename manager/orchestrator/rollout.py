@@ -11,7 +11,7 @@ from core.clock import SECOND
 from core.model import Availability, Node, NodeState, Service, Task, TaskState, UpdateConfig, UpdateState
 from core.units import format_duration
 from manager.orchestrator.restart import delay_of, still_runs
-from manager.orchestrator.tasks import ended_by_itself, is_dirty, is_live, is_usable, must_leave, want
+from manager.orchestrator.tasks import ended_by_itself, is_dirty, is_live, is_usable, is_wanted, must_leave, want
 from manager.orchestrator.update_status import state_of
 from manager.orchestrator.worklist import Alarms
 from manager.store import Slot, Transaction
@@ -86,8 +86,11 @@ class Rollout:
             self._slots.add(slot)
             self._look_for_failure(slot, tasks, _monitor(config))
         live = [task for task in tasks if is_live(task)]
-        if not live or (isinstance(slot, str) and must_leave(tx.node(slot))):
+        away = isinstance(slot, str) and must_leave(tx.node(slot))
+        if not live or away:
             # Nothing to update here: the orchestrators see to slots that are empty, and to nodes that are away.
+            if state_of(service) is UpdateState.ROLLBACK_STARTED and not away and any(map(is_wanted, tasks)):
+                self.moving.add(slot)  # a rollback is over only when all runs again, and this will be replaced
             return
         unheard = isinstance(slot, str) and _is_unheard(tx.node(slot))
         takes_none = isinstance(slot, str) and not is_usable(tx.node(slot))

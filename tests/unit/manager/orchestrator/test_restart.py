@@ -169,6 +169,40 @@ def test_RST_07_an_image_that_cannot_be_pulled_is_not_tried_as_fast_as_it_fails(
     assert int(made) < 40, "about one in five seconds"
 
 
+@pytest.mark.parametrize("mode", [ServiceMode.REPLICATED, ServiceMode.GLOBAL])
+def test_RST_07_a_new_spec_does_not_wait_for_the_delay_of_what_it_replaces(mode: ServiceMode) -> None:
+    cluster = SmallCluster(nodes=1)
+    hourly = RestartPolicy(delay=3_600 * SECOND)
+    service = cluster.create(spec(1, mode=mode, image="wrong", restart=hourly))
+    for _ in range(2):
+        fail(cluster, service.id, TaskState.REJECTED)
+        cluster.settle()
+    assert not cluster.live(service.id)
+    cluster.update(service.id, spec(1, mode=mode, restart=hourly))
+    cluster.obey()
+    assert [task.spec.container.image for task in cluster.running(service.id)] == ["busybox"]
+
+
+@pytest.mark.parametrize("mode", [ServiceMode.REPLICATED, ServiceMode.GLOBAL])
+def test_RST_09_what_fails_beside_the_old_task_is_replaced_at_once_and_waits_for_it_no_longer_than_it_runs(
+    mode: ServiceMode,
+) -> None:
+    cluster = SmallCluster(nodes=1)
+    slow = ContainerSpec(image="busybox", stop_grace_period=600 * SECOND)
+    service = cluster.create(spec(1, mode=mode, container=slow))
+    cluster.obey()
+    (old,) = cluster.live(service.id)
+    cluster.update(service.id, spec(1, mode=mode, container=replace(slow, image="wrong")))
+    fail(cluster, service.id, TaskState.REJECTED)
+    cluster.settle()
+    (second,) = cluster.live(service.id)
+    assert second.desired_state is TaskState.READY
+    cluster.wait(60)
+    assert cluster.task(second.id).desired_state is TaskState.READY, "the old one may still run"
+    cluster.report(old.id, TaskState.SHUTDOWN)
+    assert cluster.task(second.id).desired_state is TaskState.RUNNING
+
+
 def test_RST_08_tasks_that_leave_a_drained_node_are_not_delayed_but_wait_for_the_old_to_stop(
     cluster: SmallCluster,
 ) -> None:

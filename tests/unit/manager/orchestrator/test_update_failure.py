@@ -176,6 +176,20 @@ def test_a_rollback_is_not_complete_before_the_slots_that_had_failed_run_again(c
     assert len(cluster.running(service.id)) == 2
 
 
+def test_a_rollback_is_not_complete_while_the_old_task_of_a_slot_still_stops(cluster: SmallCluster) -> None:
+    service = start_update(cluster, 1, UpdateConfig(failure_action=FailureAction.ROLLBACK), RestartPolicy())
+    (stopping,) = cluster.running(service.id)
+    (rejected,) = fresh(cluster, service)
+    cluster.report(rejected.id, TaskState.REJECTED)
+    assert status(cluster, service)[0] is UpdateState.ROLLBACK_STARTED
+    cluster.report(stopping.id, TaskState.SHUTDOWN)
+    assert status(cluster, service)[0] is UpdateState.ROLLBACK_STARTED
+    cluster.obey()
+    cluster.wait(5)
+    assert status(cluster, service)[0] is UpdateState.ROLLBACK_COMPLETED
+    assert len(cluster.running(service.id)) == 1
+
+
 def test_UPD_07_a_rollback_that_fails_is_paused_and_never_rolled_back(cluster: SmallCluster) -> None:
     service = start_update(cluster, 2, UpdateConfig(failure_action=FailureAction.ROLLBACK))
     cluster.report(first_running(cluster, service).id, TaskState.FAILED)

@@ -18,7 +18,7 @@ from core.model import (
     Task,
 )
 from core.model.dependencies import key_of, noun_of, references_of
-from worker.template import FUNCTIONS, context
+from core.task_template import FUNCTIONS, context
 
 MAX_SIZE = 1000 << 10
 """Bytes that a template may grow to."""

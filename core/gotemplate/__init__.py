@@ -5,7 +5,7 @@ comments and trimming, and Go's own functions, beside which a caller puts its ow
 """
 
 from core.gotemplate.budget import Budget
-from core.gotemplate.errors import TemplateError
+from core.gotemplate.errors import BudgetSpent, TemplateError
 from core.gotemplate.functions import BUILTINS, Functions
 from core.gotemplate.parse import Template
 from core.gotemplate.values import Lookup, NoValue, Printed, Value, field, show
@@ -13,6 +13,7 @@ from core.gotemplate.values import Lookup, NoValue, Printed, Value, field, show
 __all__ = [
     "BUILTINS",
     "Budget",
+    "BudgetSpent",
     "Functions",
     "Lookup",
     "NoValue",

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from core.gotemplate.errors import TemplateError
+from core.gotemplate.errors import BudgetSpent
 
 _AMOUNT = 8 << 20
 _STEP = 16
@@ -12,14 +12,14 @@ _STEP = 16
 class Budget:
     """Of characters."""
 
-    def __init__(self) -> None:
-        self._left = _AMOUNT
+    def __init__(self, amount: int = _AMOUNT) -> None:
+        self._amount = self._left = amount
 
     def spend(self, amount: int = 0) -> None:
-        """For a step that reads or makes `amount`. Raises TemplateError when nothing is left."""
+        """For a step that reads or makes `amount`. Raises BudgetSpent when nothing is left."""
         self._left -= _STEP + amount
         if self._left < 0:
-            raise TemplateError(f"it grows beyond {_AMOUNT} characters, or takes too many steps")
+            raise BudgetSpent(f"it grows beyond {self._amount} characters, or takes too many steps")
 
     def paid(self, parts: Iterable[str]) -> Iterator[str]:
         """Each of `parts` is paid for before the next is made."""

@@ -10,3 +10,7 @@ class TemplateError(InvalidArgument):
         reason = reason if len(reason) <= _MAX_LENGTH else f"{reason[:_MAX_LENGTH]}..."
         super().__init__(f"template parsing error: {reason}")
         self.reason = reason
+
+
+class BudgetSpent(TemplateError):
+    """It may be well, but would take too much."""

@@ -7,6 +7,7 @@ from core.model import FailureAction, ServiceMode, ServiceSpec, UpdateConfig
 from manager.control.validation.checks import check_count, check_duration, check_size
 from manager.control.validation.ports import validate_endpoint
 from manager.control.validation.task import validate_task_spec
+from manager.control.validation.templates import validate_templates
 
 MAX_NAME = 63
 MAX_REPLICAS = 100_000
@@ -41,6 +42,7 @@ def validate_service_spec(spec: ServiceSpec) -> None:
     if spec.endpoint is not None:
         validate_endpoint(spec.endpoint)
     check_size(spec)
+    validate_templates(spec)
 
 
 def validate_name(name: str) -> None:

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 
 from core.gotemplate import TemplateError
 from core.model import Dependency, DependencyKey, Task
+from core.task_template import expand, has_templates
 from worker.executor import TaskError
 from worker.executor.docker.describe import description
 from worker.executor.docker.engine import Engine
 from worker.payload import expand_payload
-from worker.template import expand, has_templates
 
 
 class Templates:

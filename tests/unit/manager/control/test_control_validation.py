@@ -327,3 +327,31 @@ def test_node_labels():
         validate_node_spec(NodeSpec(labels={"": "x"}))
     with pytest.raises(ResourceExhausted):
         validate_node_spec(NodeSpec(labels={"a": "x" * 300_000}))
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"hostname": "{{.Task"}, "the hostname: "),
+        ({"hostname": "{{.Nope}}"}, "the hostname: can't evaluate field Nope"),
+        ({"env": ("A={{bogus .Task.Name}}",)}, 'the environment variable A: function "bogus" not defined'),
+        ({"env": ("A={{.Service.Labels.zone}}",)}, "the environment variable A: .*zone"),
+        ({"mounts": (Mount(MountType.VOLUME, source="{{.Node.Nope}}", target="/data"),)}, "the mount at /data: "),
+    ],
+)
+def test_a_template_that_no_node_could_fill_in_is_refused(fields: dict[str, object], words: str):
+    refused(with_container(**fields), words)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{.Service.Labels.tier}}-{{.Task.Slot}}.{{slice .Node.Hostname 0 12}}",
+        "{{range .Service.Labels}}{{.}}{{end}}{{.Node.Platform.OS}}",
+        '{{printf "%200000s" .Task.Name}}{{printf "%200000s" .Task.Name}}{{.Nope}}',
+    ],
+    ids=["fields", "range", "too much to be tried"],
+)
+def test_a_template_that_may_be_filled_in_is_not(template: str):
+    spec = with_container(env=(f"A={template}",))
+    validate_service_spec(replace(spec, labels={"tier": "front"}))

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from core.gotemplate import BUILTINS, Budget, Template, TemplateError
+from core.gotemplate import BUILTINS, Budget, BudgetSpent, Template, TemplateError
 from core.model import ContainerSpec, Mount, NodeDescription, Task
 
 _OPENING = "{{"
@@ -26,12 +26,13 @@ def has_templates(spec: ContainerSpec) -> bool:
     return any(_OPENING in text for text in _texts(spec))
 
 
-def expand(task: Task, node: NodeDescription) -> Task:
+def expand(task: Task, node: NodeDescription, budget: Budget | None = None) -> Task:
     """`task` with its templates filled in.
 
-    Raises TemplateError, naming the place, for one that is malformed or names what is not there.
+    Raises TemplateError, naming the place, for one that is malformed or names what is not there; BudgetSpent if that
+    could not be found out.
     """
-    container = _Expansion(context(task, node)).container(task.spec.container)
+    container = _Expansion(context(task, node), budget or Budget()).container(task.spec.container)
     return replace(task, spec=replace(task.spec, container=container))
 
 
@@ -49,9 +50,9 @@ def context(task: Task, node: NodeDescription) -> Mapping[str, Any]:
 
 
 class _Expansion:
-    def __init__(self, context: Mapping[str, Any]) -> None:
+    def __init__(self, context: Mapping[str, Any], budget: Budget) -> None:
         self._context = context
-        self._budget = Budget()
+        self._budget = budget
 
     def container(self, spec: ContainerSpec) -> ContainerSpec:
         return replace(
@@ -86,6 +87,8 @@ class _Expansion:
             return text
         try:
             return Template(text, FUNCTIONS).render(self._context, budget=self._budget)
+        except BudgetSpent as error:
+            raise BudgetSpent(f"{where}: {error.reason}") from None
         except TemplateError as error:
             raise TemplateError(f"{where}: {error.reason}") from None
         except RecursionError:

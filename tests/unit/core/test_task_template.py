@@ -6,7 +6,7 @@ import pytest
 
 from core.gotemplate import TemplateError
 from core.model import ContainerSpec, Mount, MountType, NodeDescription, Platform, Task, TaskSpec, VolumeOptions
-from worker.template import expand, has_templates
+from core.task_template import expand, has_templates
 
 NODE = NodeDescription(hostname="vm1", platform=Platform("x86_64", "linux"))
 

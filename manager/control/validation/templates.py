@@ -1,0 +1,23 @@
+"""Templates are tried on a task that there could be."""
+
+from contextlib import suppress
+from dataclasses import replace
+
+from core.gotemplate import Budget, BudgetSpent
+from core.model import NodeDescription, Platform, ServiceSpec, Task
+from core.task_template import expand, has_templates
+
+_ID = "0" * 25
+_NODE = NodeDescription(hostname="n" * 63, platform=Platform("x86_64", "linux"))
+_TRIAL = 256 << 10
+"""Characters that a trial may take: some hundredths of a second. What takes more is the nodes' to find out."""
+
+
+def validate_templates(spec: ServiceSpec) -> None:
+    """Raises TemplateError, naming the place, for what no node could fill in."""
+    if not has_templates(spec.task.container):
+        return
+    told = replace(spec.task, service_labels=spec.labels)
+    task = Task(id=_ID, service_id=_ID, service_name=spec.name, slot=1, node_id=_ID, spec=told)
+    with suppress(BudgetSpent):
+        expand(task, _NODE, Budget(_TRIAL))

@@ -9,7 +9,15 @@ import click
 from pyswarm.dev import Host, Lab
 
 
-@click.group("dev", help="Hosts on this one machine, each with its own address and Docker Engine (root only).")
+_OTHERS = """
+To have a second set of hosts beside the first, set PYSWARM_DEV_NAME, PYSWARM_DEV_ROOT (their folder) and
+PYSWARM_DEV_SUBNET in the environment of every command.
+"""
+
+
+@click.group(
+    "dev", help="Hosts on this one machine, each with its own address and Docker Engine (root only).", epilog=_OTHERS
+)
 def dev() -> None:
     pass
 

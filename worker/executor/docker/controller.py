@@ -188,7 +188,7 @@ class DockerController:
         except EngineError as error:
             if "no such container" in str(error).lower():
                 raise ContainerGone from error
-            raise
+            raise EngineError(error.status, f"starting container failed: {error}") from error
         self._started.set()
         self._note(seen)
         container.note(health_of_state(seen["State"]))

@@ -29,9 +29,9 @@ from core.model import (
     TaskState,
     TaskStatus,
 )
-from manager.leader import Turns
 from manager.scheduler import Scheduler
 from manager.store import Commit, Store, encode_entry
+from manager.turns import Turns
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,8 @@ from core.model import (
     TaskStatus,
 )
 from manager.controllers import new_controllers
-from manager.leader import Turns
 from manager.store import Change, EventKind, Store, encode_entry
+from manager.turns import Turns
 
 REPLICAS = 100
 _PER_ENTRY = 500

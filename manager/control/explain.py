@@ -22,10 +22,10 @@ from core.words import agreeing
 from manager.control import services
 from manager.control.failures import describe, has_failed, lately_failed, remedy
 from manager.controllers import new_controllers
-from manager.leader import Turns
 from manager.orchestrator.tasks import is_live
 from manager.scheduler.verdicts import verdicts
 from manager.store import Transaction
+from manager.turns import Turns
 
 
 @dataclass(frozen=True, slots=True)

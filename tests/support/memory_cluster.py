@@ -29,9 +29,9 @@ from core.model import (
 )
 from manager.control import Control
 from manager.controllers import new_controllers
-from manager.leader import Turns
 from manager.replicator import Replicator
 from manager.store import Commit, Event, Store, Transaction, encode_entry
+from manager.turns import Turns
 from raft import Member
 from tests.support.instant_agents import InstantAgents
 from tests.support.one_manager import LoneConsensus

@@ -30,8 +30,8 @@ from core.model import (
 from manager.control import services
 from manager.controllers import new_controllers
 from manager.dispatcher.reports import record_statuses
-from manager.leader import Turns
 from manager.store import Change, Commit, Event, Store, Transaction, encode_entry
+from manager.turns import Turns
 from tests.support.stage import make_node
 
 T = TypeVar("T")

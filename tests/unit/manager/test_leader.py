@@ -11,9 +11,10 @@ from core.clock import SECOND, ManualClock
 from core.errors import NoQuorum
 from core.model import Node
 from manager import leader
-from manager.leader import LeaderLoop, Turns
+from manager.leader import LeaderLoop
 from manager.replicator import Replicator
 from manager.store import Event, EventKind, Store, Transaction
+from manager.turns import Turns
 from tests.support.one_manager import LoneConsensus
 
 Act = Callable[[Transaction, Sequence[Event], int], int | None]

@@ -6,6 +6,7 @@ from typing import Any
 
 from core.errors import FailedPrecondition, UnknownOutcome
 from core.logs import logger
+from core.words import agreeing
 from identity.credentials import Credentials
 from raft.api import Member, Timing
 from raft.joining import probe
@@ -80,7 +81,7 @@ class Members:
         if reachable < len(remaining) // 2 + 1:
             raise FailedPrecondition(
                 f"without {node_id} the cluster would lose its quorum: only {reachable} of the {len(remaining)} "
-                f"remaining managers can be reached; bring them back first"
+                f"remaining {agreeing(len(remaining), 'manager')} can be reached; bring them back first"
             )
         return peer
 

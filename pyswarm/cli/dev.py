@@ -8,7 +8,6 @@ import click
 
 from pyswarm.dev import Host, Lab
 
-
 _OTHERS = """
 To have a second set of hosts beside the first, set PYSWARM_DEV_NAME, PYSWARM_DEV_ROOT (their folder) and
 PYSWARM_DEV_SUBNET in the environment of every command.

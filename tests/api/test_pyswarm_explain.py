@@ -7,6 +7,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from core.clock import SECOND
 from core.model import Availability, NodeSpec, TaskState, TaskStatus
 from manager.store import Transaction
 from pyswarm.engineapi.ports import InitRequest
@@ -72,6 +73,7 @@ async def test_a_service_and_a_task_are_explained(pyswarm: PyswarmCli, cluster: 
 async def test_tasks_that_fail_again_and_again_are_explained(pyswarm: PyswarmCli, cluster: MemoryCluster):
     service = await cluster.run("web")
     (task_id,) = cluster.tasks
+    cluster.clock.advance(SECOND)  # its replacement is made later than it
 
     def reject(tx: Transaction) -> None:
         status = TaskStatus(cluster.clock.now(), TaskState.REJECTED, "preparing", "image busybox cannot be pulled")

@@ -1,1 +1,1 @@
-"""The ground floor: the model, its one codec, ids, units, errors, clock, back-off, logging and metrics."""
+"""The ground floor: the model, its one codec, ids, units, errors, clock, back-off, templates and logging."""

@@ -1,3 +1,5 @@
+"""What is wrong with a template."""
+
 from core.errors import InvalidArgument
 
 _MAX_LENGTH = 1000

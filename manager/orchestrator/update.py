@@ -148,11 +148,12 @@ class UpdateSupervisor:
         self, tx: Transaction, service: Service, tasks: Sequence[Task], config: UpdateConfig, now: int
     ) -> None:
         old = in_order(task for task in tasks if is_live(task))
-        # Only one task serves until the new one does: what an earlier update has not brought to run is given up.
+        # Only one task serves until the new one does: what an earlier update has not brought to run is given up. So is
+        # what is held at READY, since it would be for as long as the new one is beside it.
         kept = next((task for task in old if task.status.state is TaskState.RUNNING), old[0])
         start_first = config.order is UpdateOrder.START_FIRST
         for task in old:
-            if task is not kept or not start_first:
+            if task is not kept or not start_first or task.desired_state < TaskState.RUNNING:
                 want(tx, task, TaskState.SHUTDOWN)
         new = successor(service, kept, self._ids, now)
         tx.create(replace(new, desired_state=TaskState.RUNNING) if start_first else new)

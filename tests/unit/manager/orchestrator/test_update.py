@@ -232,6 +232,22 @@ def test_start_first_gives_up_what_an_earlier_update_has_not_brought_to_run(clus
     assert images(cluster, service.id) == ["third"]
 
 
+def test_start_first_gives_up_what_waits_to_be_restarted_and_can_be_rolled_back_before_the_new_task_runs(
+    cluster: SmallCluster,
+) -> None:
+    config = UpdateConfig(order=UpdateOrder.START_FIRST)
+    service = deploy(cluster, rolling(config, replicas=1, image="busybox", restart=RestartPolicy(delay=30 * SECOND)))
+    cluster.report(cluster.running(service.id)[0].id, TaskState.FAILED)
+    cluster.update(service.id, rolling(config, replicas=1, restart=RestartPolicy(delay=30 * SECOND)))
+    assert images(cluster, service.id) == ["other"]
+    cluster.roll_back(service.id)
+    for _ in range(60):
+        cluster.obey()
+        cluster.wait(1)
+    assert images(cluster, service.id) == ["busybox"]
+    assert state(cluster, service.id) is UpdateState.ROLLBACK_COMPLETED
+
+
 @pytest.mark.parametrize("led_by", ["the same leader", "a new leader"])
 def test_start_first_ends_with_one_task_even_if_the_service_is_scaled_meanwhile(
     cluster: SmallCluster, led_by: str

@@ -236,6 +236,11 @@ def keeps_old_versions(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(versions, "is_used", lambda view, key: True)
 
 
+def takes_versions_away(patch: pytest.MonkeyPatch) -> None:
+    """Tasks that still use an old version of a secret or config are overlooked."""
+    patch.setattr(versions, "is_used", lambda view, key: False)
+
+
 def removes_what_is_used(patch: pytest.MonkeyPatch) -> None:
     """Nobody looks who uses a secret or config that is to be removed."""
     patch.setattr(dependencies, "refers", lambda spec, keys: False)
@@ -285,6 +290,7 @@ def drifts(patch: pytest.MonkeyPatch) -> None:
         (sends_no_data, "starts without"),
         (leaves_data, "holds the data"),
         (keeps_old_versions, "old version"),
+        (takes_versions_away, "was taken away from"),
         (removes_what_is_used, "asks for what is gone"),
         (drifts, "managers disagree"),
     ],

@@ -204,13 +204,21 @@ class SimAgent:
         held.step = step
         held.turn += 1
         if step.call is Call.START:
+            if self._lacks_data(held.task):
+                self._end(held, "a secret or config is not there any more")
+                return
             self.running[task_id] = held.task
-            needed = {item_id for _, item_id in map(key_of, references_of(held.task.spec.container))}
-            assert needed <= self.data, f"{task_id} starts without {needed - self.data}"
         time = self._duration(held, step)
         if time is not None:
             turn = held.turn
             self._world.after(time, lambda: self._finish(held, step, turn))
+
+    def _lacks_data(self, task: Task) -> bool:
+        """Whether some of what it uses was removed, as may be when its service has left it behind by two specs."""
+        missing = [key for key in map(key_of, references_of(task.spec.container)) if key[1] not in self.data]
+        known = [key for key in missing if self._world.cluster.store.dependency(key)]
+        assert not known, f"{task.id} starts without {known}"
+        return bool(missing)
 
     def _duration(self, held: Held, step: Step) -> int | None:
         rng, image = self._world.rng, held.task.spec.container.image

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from core.model import Node, Service, ServiceMode, Task, TaskState, UpdateOrder, UpdateState
+from core.model import Config, Node, Secret, Service, ServiceMode, Task, TaskState, UpdateOrder, UpdateState
+from core.model.dependencies import key_of, references_of
 from manager.store import Commit, Event, EventKind, slot_of
 from tests.support.cluster_sim.updates import Motion, config_of, is_good, is_usable
 from tests.support.small_cluster import SmallCluster, Writer
@@ -45,6 +46,16 @@ class LogRules:
         for event in commit.events:
             if isinstance(event.object, Service):
                 self._finished(event, event.object)
+            elif isinstance(event.object, Secret | Config) and event.kind is EventKind.DELETE:
+                self._takes_no_data_away(event.object)
+
+    def _takes_no_data_away(self, item: Secret | Config) -> None:
+        """Only users remove a secret or config, or a version of it, that a task still uses."""
+        if self._cluster.writer is not Writer.MANAGERS:
+            return
+        for task in self._store.tasks():
+            used = map(key_of, references_of(task.spec.container))
+            assert not is_live(task) or key_of(item) not in used, f"{item.id} was taken away from {task.id}"
 
     def _takes_turns(self, job: Service, events: Iterable[Event]) -> None:
         """A slot of a job is begun only if not too many are in progress already."""

@@ -42,7 +42,8 @@ class Reaper:
         item = event.object
         deleted = event.kind is EventKind.DELETE
         if isinstance(item, Task):
-            adds_to_history = event.kind is EventKind.CREATE and len(neighbours(tx, item)) > 1
+            began = isinstance(event.old, Task) and event.old.desired_state is TaskState.READY is not item.desired_state
+            adds_to_history = (began or event.kind is EventKind.CREATE) and len(neighbours(tx, item)) > 1
             if not deleted and (adds_to_history or not is_wanted(item) or tx.service(item.service_id) is None):
                 self._tasks.add(item.id)
         elif isinstance(item, Service) and deleted:
@@ -71,7 +72,8 @@ class Reaper:
             self._trim(tx, task)
 
     def _trim(self, tx: Transaction, task: Task) -> None:
-        """Keeps the newest task objects of the slot, and every one that has not ended."""
+        """Keeps the newest task objects of the slot, and every one that has not ended; and the last that has while a
+        delay may be counted from there: one is held at READY behind it, or it failed beside the one before."""
         cluster, service = tx.cluster, tx.service(task.service_id)
         if cluster is None or service is None or cluster.spec.task_history_limit < 0:
             return
@@ -80,7 +82,12 @@ class Reaper:
         limit = attempts + 1 if attempts else max(1, cluster.spec.task_history_limit)
         tasks = in_order(neighbours(tx, task))
         ended = [other for other in tasks if is_dead(other) and not is_wanted(other)]
-        for other in ended[: max(0, len(tasks) - limit)]:
+        held = any(is_wanted(other) and other.desired_state is TaskState.READY for other in tasks)
+        needed = held or is_dead(tasks[-1])
+        others = len(tasks) - len(ended)
+        # What still stops takes no attempt's place.
+        kept = max(limit - (min(others, 1) if attempts else others), needed)
+        for other in ended[: max(0, len(ended) - kept)]:
             tx.delete(Task, other.id)
 
 

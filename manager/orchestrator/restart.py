@@ -82,8 +82,9 @@ def restart(tx: Transaction, service: Service, task: Task, ids: IdSource, now: i
 
 
 def replace_task(tx: Transaction, service: Service, task: Task, ids: IdSource, now: int) -> None:
-    """Stops `task`, if it has not ended, and makes the next one of its slot if there is none and the policy allows."""
-    allowed = may_replace(tx, service, task, now)
+    """Stops `task`, if it has not ended, and makes the next one of its slot if there is none and the policy allows; the
+    policy counts only what is as the service now asks for."""
+    allowed = is_dirty(tx, task, service) or may_replace(tx, service, task, now)
     want(tx, task, TaskState.SHUTDOWN)
     if allowed and not any(is_live(other) for other in neighbours(tx, task)):
         tx.create(successor(service, task, ids, now))

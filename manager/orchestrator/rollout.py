@@ -210,12 +210,15 @@ def _monitor(config: UpdateConfig) -> int:
 
 
 def _retry_time(tx: Transaction, service: Service, tasks: Sequence[Task], now: int) -> int:
-    """If a new task has failed beside the old one, the next is made after the restart delay (ns)."""
+    """If a new task has failed beside the old one, the next is made after the restart delay (ns).
+
+    Not if it was one of an update before: what this one asks for has not been tried yet.
+    """
     return max(
         (
             (task.meta.updated_at or now) + delay_of(service)
             for task in tasks
-            if ended_by_itself(task) and not is_dirty(tx, task, service)
+            if ended_by_itself(task) and task.spec_version == service.spec_version
         ),
         default=now,
     )

@@ -5,7 +5,21 @@ from dataclasses import replace
 
 import pytest
 
-from core.model import Cluster, Node, NodeState, RestartPolicy, Service, TaskState, TaskStatus
+from core.clock import SECOND
+from core.model import (
+    Cluster,
+    ContainerSpec,
+    FailureAction,
+    Node,
+    NodeState,
+    RestartPolicy,
+    Service,
+    ServiceMode,
+    TaskState,
+    TaskStatus,
+    UpdateConfig,
+    UpdateOrder,
+)
 from manager.store import EventKind
 from tests.support.small_cluster import SmallCluster, spec
 
@@ -77,6 +91,62 @@ def test_RPR_02_restarts_that_are_limited_keep_their_history() -> None:
         fail_slot(cluster, service.id, 1)
     assert not cluster.live(service.id)
     assert len(cluster.tasks(service.id)) == 4
+
+
+@pytest.mark.parametrize("limit", [0, 1, 2])
+@pytest.mark.parametrize("mode", [ServiceMode.REPLICATED, ServiceMode.GLOBAL])
+def test_RPR_02_a_short_history_shortens_no_restart_delay(limit: int, mode: ServiceMode) -> None:
+    cluster = SmallCluster(nodes=1, history=limit)
+    service = cluster.create(spec(1, mode=mode, restart=RestartPolicy(delay=30 * SECOND)))
+    cluster.obey()
+    for _ in range(3):
+        (task,) = cluster.running(service.id)
+        cluster.report(task.id, TaskState.FAILED)
+        cluster.change_leader()
+        cluster.obey()
+        assert not cluster.running(service.id)
+        cluster.wait(30)
+        cluster.obey()
+        assert len(cluster.tasks(service.id)) == max(1, limit), "and it is as short as ever once the delay is over"
+
+
+@pytest.mark.parametrize(("limit", "attempts"), [(0, 0), (1, 0), (2, 0), (5, 1), (5, 3)])
+def test_RPR_02_what_fails_while_the_old_task_stops_is_counted_and_delayed(limit: int, attempts: int) -> None:
+    cluster = SmallCluster(nodes=1, history=limit)
+    restart = RestartPolicy(delay=30 * SECOND, max_attempts=attempts)
+    slow = ContainerSpec(image="busybox", stop_grace_period=600 * SECOND)
+    service = cluster.create(spec(1, container=slow, restart=restart))
+    cluster.obey()
+    cluster.update(service.id, spec(1, container=replace(slow, image="wrong"), restart=restart))
+    tried = set()
+    for _ in range(6):
+        for task in cluster.live(service.id):
+            tried.add(task.id)
+            cluster.report(task.id, TaskState.REJECTED)
+    assert len(tried) == 2
+    for _ in range(20):
+        cluster.wait(10)
+        for task in cluster.live(service.id):
+            tried.add(task.id)
+            cluster.report(task.id, TaskState.REJECTED)
+    assert len(tried) == attempts + 1 if attempts else 5 <= len(tried) <= 8
+
+
+@pytest.mark.parametrize("limit", [0, 1, 2])
+def test_RPR_02_what_fails_beside_the_old_task_is_tried_again_after_the_delay(limit: int) -> None:
+    cluster = SmallCluster(nodes=1, history=limit)
+    config = UpdateConfig(order=UpdateOrder.START_FIRST, failure_action=FailureAction.CONTINUE)
+    restart = RestartPolicy(delay=30 * SECOND)
+    service = cluster.create(replace(spec(1, restart=restart), update=config))
+    cluster.obey()
+    cluster.update(service.id, replace(spec(1, image="wrong", restart=restart), update=config))
+    tried = set()
+    for _ in range(6):
+        for task in cluster.live(service.id):
+            if task.spec.container.image == "wrong":
+                tried.add(task.id)
+                cluster.report(task.id, TaskState.REJECTED)
+    assert len(tried) == 1
 
 
 def test_RPR_05_what_may_be_forgotten_goes_at_once_and_many_in_one_entry() -> None:

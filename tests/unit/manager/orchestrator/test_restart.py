@@ -184,6 +184,19 @@ def test_RST_07_a_new_spec_does_not_wait_for_the_delay_of_what_it_replaces(mode:
 
 
 @pytest.mark.parametrize("mode", [ServiceMode.REPLICATED, ServiceMode.GLOBAL])
+@pytest.mark.parametrize("then", [RestartPolicy(max_attempts=1), RestartPolicy(condition=RestartCondition.NONE)])
+def test_RST_04_attempts_of_a_former_spec_keep_no_slot_empty(mode: ServiceMode, then: RestartPolicy) -> None:
+    cluster = SmallCluster(nodes=1)
+    service = cluster.create(spec(1, mode=mode, image="wrong", restart=RestartPolicy(max_attempts=1)))
+    for _ in range(2):
+        fail(cluster, service.id, TaskState.REJECTED)
+        cluster.settle()
+    cluster.update(service.id, spec(1, mode=mode, restart=then))
+    cluster.obey()
+    assert [task.spec.container.image for task in cluster.running(service.id)] == ["busybox"]
+
+
+@pytest.mark.parametrize("mode", [ServiceMode.REPLICATED, ServiceMode.GLOBAL])
 def test_RST_09_what_fails_beside_the_old_task_is_replaced_at_once_and_waits_for_it_no_longer_than_it_runs(
     mode: ServiceMode,
 ) -> None:

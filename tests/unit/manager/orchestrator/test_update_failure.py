@@ -18,6 +18,7 @@ from core.model import (
     Task,
     TaskState,
     UpdateConfig,
+    UpdateOrder,
     UpdateState,
 )
 from tests.support.small_cluster import SmallCluster, spec
@@ -97,6 +98,49 @@ def test_an_update_that_was_paused_and_is_asked_to_go_on_does_not_count_old_fail
     cluster.update(service.id, cluster.service(service.id).spec)
     run(cluster, service, lambda task: False)
     assert status(cluster, service)[0] is UpdateState.COMPLETED
+
+
+def test_an_update_that_was_paused_is_resumed_within_the_restart_delay_of_what_failed(cluster: SmallCluster) -> None:
+    config = UpdateConfig(order=UpdateOrder.START_FIRST)
+    service = start_update(cluster, 1, config, RestartPolicy())
+    (failed,) = fresh(cluster, service)
+    cluster.report(failed.id, TaskState.REJECTED)
+    assert status(cluster, service)[0] is UpdateState.PAUSED
+    cluster.update(service.id, wanted(1, config, RestartPolicy()))
+    cluster.obey()
+    cluster.wait(5)
+    assert status(cluster, service)[0] is UpdateState.COMPLETED
+    assert [task.spec.container.image for task in cluster.running(service.id)] == ["other"]
+
+
+def test_going_back_to_what_has_just_crashed_is_an_update_like_any(cluster: SmallCluster) -> None:
+    service = cluster.create(spec(1))
+    cluster.obey()
+    cluster.report(cluster.running(service.id)[0].id, TaskState.FAILED)
+    cluster.update(service.id, spec(1, image="other"))
+    cluster.obey()
+    cluster.update(service.id, spec(1))
+    cluster.obey()
+    cluster.wait(5)
+    assert status(cluster, service)[0] is UpdateState.COMPLETED
+    assert [task.spec.container.image for task in cluster.running(service.id)] == ["busybox"]
+
+
+@pytest.mark.parametrize("new_leader", [False, True])
+def test_a_paused_update_that_starts_first_leaves_no_two_copies_of_a_slot(
+    cluster: SmallCluster, new_leader: bool
+) -> None:
+    service = start_update(cluster, 2, UpdateConfig(order=UpdateOrder.START_FIRST, parallelism=2))
+    failed, other = fresh(cluster, service)
+    cluster.report(failed.id, TaskState.FAILED)
+    assert status(cluster, service)[0] is UpdateState.PAUSED
+    if new_leader:
+        cluster.change_leader()
+    cluster.obey()
+    cluster.wait(60)
+    assert status(cluster, service)[0] is UpdateState.PAUSED
+    assert sorted(task.spec.container.image for task in cluster.running(service.id)) == ["busybox", "other"]
+    assert other.id in {task.id for task in cluster.running(service.id)}
 
 
 def test_UPD_05_continue_goes_through_all_slots_whatever_fails(cluster: SmallCluster) -> None:

@@ -142,5 +142,13 @@ def test_CON_06_an_unknown_key_is_warned_of_with_what_was_probably_meant(constra
     assert warning.endswith("; no node matches it")
 
 
+@pytest.mark.parametrize(("number", "rest"), [(5, []), (6, ["1 more constraint"]), (10_000, ["9995 more constraints"])])
+def test_CON_06_of_many_unknown_keys_the_first_are_warned_of_and_the_rest_counted(number: int, rest: list[str]):
+    placement = Placement(constraints=tuple(f"node.host{place}==a" for place in range(number)))
+    warnings = warnings_on(TaskSpec(placement=placement))
+    assert [warning.split()[1] for warning in warnings[:5]] == [f"node.host{place}==a" for place in range(5)]
+    assert warnings[5:] == [f"{words} with a key that nobody knows" for words in rest]
+
+
 def test_CON_06_tasks_that_may_go_anywhere_are_not_warned_of():
     assert warnings_on(TaskSpec()) == []

@@ -23,7 +23,11 @@ FUNCTIONS = {**BUILTINS, "join": _join}
 
 
 def has_templates(spec: ContainerSpec) -> bool:
-    return any(_OPENING in text for text in _texts(spec))
+    return bool(templates_of(spec))
+
+
+def templates_of(spec: ContainerSpec) -> list[str]:
+    return [text for text in _texts(spec) if _OPENING in text]
 
 
 def expand(task: Task, node: NodeDescription, budget: Budget | None = None) -> Task:

@@ -334,6 +334,7 @@ def test_node_labels():
     [
         ({"hostname": "{{.Task"}, "the hostname: "),
         ({"hostname": "{{.Nope}}"}, "the hostname: can't evaluate field Nope"),
+        ({"hostname": "{{.Nope}}", "env": ("A=" + "x" * 20_000,)}, "the hostname: can't evaluate field Nope"),
         ({"env": ("A={{bogus .Task.Name}}",)}, 'the environment variable A: function "bogus" not defined'),
         ({"env": ("A={{.Service.Labels.zone}}",)}, "the environment variable A: .*zone"),
         ({"mounts": (Mount(MountType.VOLUME, source="{{.Node.Nope}}", target="/data"),)}, "the mount at /data: "),
@@ -349,8 +350,9 @@ def test_a_template_that_no_node_could_fill_in_is_refused(fields: dict[str, obje
         "{{.Service.Labels.tier}}-{{.Task.Slot}}.{{slice .Node.Hostname 0 12}}",
         "{{range .Service.Labels}}{{.}}{{end}}{{.Node.Platform.OS}}",
         '{{printf "%200000s" .Task.Name}}{{printf "%200000s" .Task.Name}}{{.Nope}}',
+        "{{if 1}}{{end}}" * 1200 + "{{.Nope}}",
     ],
-    ids=["fields", "range", "too much to be tried"],
+    ids=["fields", "range", "it makes too much to be tried", "too long to be tried"],
 )
 def test_a_template_that_may_be_filled_in_is_not(template: str):
     spec = with_container(env=(f"A={template}",))

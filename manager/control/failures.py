@@ -6,6 +6,7 @@ from core.clock import SECOND
 from core.model import Service, Task, TaskState
 from core.units import format_duration
 from core.words import agreeing
+from manager.orchestrator.tasks import is_dirty
 from manager.scheduler.failures import LATELY
 from manager.store import View
 
@@ -32,16 +33,17 @@ def lately_failed(view: View, service: Service, now: int) -> list[Task]:
     failed = [
         task
         for task in view.tasks_of_service(service.id)
-        if has_failed(task) and task.spec_version == service.spec_version and now - task.meta.updated_at < LATELY
+        if has_failed(task) and now - _failed_at(task) < LATELY and not is_dirty(view, task, service)
     ]
-    return sorted(failed, key=lambda task: (task.meta.updated_at, task.id))
+    return sorted(failed, key=lambda task: (_failed_at(task), task.id))
 
 
 def describe(failed: Sequence[Task], now: int) -> str:
     """Of one or more tasks that have failed: how many, since when, and what was wrong with the last."""
     status = failed[-1].status
-    seconds = max(1, -(-(now - failed[0].meta.updated_at) // SECOND))
-    count = f"{len(failed)} {agreeing(len(failed), 'task')} {status.state.name.lower()}"
+    seconds = max(1, -(-(now - _failed_at(failed[0])) // SECOND))
+    ends = " or ".join(sorted({task.status.state.name.lower() for task in failed}))
+    count = f"{len(failed)} {agreeing(len(failed), 'task')} {ends}"
     return f"{count} in the last {format_duration(seconds * SECOND)}: {status.err or status.message}"
 
 
@@ -51,3 +53,8 @@ def remedy(task: Task, host: str) -> str:
     usual = f"change what they ask for, or {_KEEP_AWAY}" if rejected else _LOGS
     advice = next((advice for part, advice in _REMEDIES.items() if part in task.status.err), usual)
     return advice.format(host=host, service=task.service_name)
+
+
+def _failed_at(task: Task) -> int:
+    """By its node's clock, which may be ahead: at the latest when a manager last wrote it, if only to shut it down."""
+    return min(task.status.timestamp, task.meta.updated_at)

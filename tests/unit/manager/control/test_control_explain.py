@@ -241,12 +241,14 @@ async def test_a_task_that_waits_says_why(world: ControlWorld) -> None:
     assert (runs.waiting, runs.message, runs.nodes) == (0, "the task has its node, and is running", ())
 
 
-async def fail(world: ControlWorld, service: Service, name: str, err: str, state: TaskState, node: str = "vm") -> None:
-    """A task of the service, as the node has given up on it."""
+async def fail(
+    world: ControlWorld, service: Service, name: str, err: str, state: TaskState, node: str = "vm", ahead: int = 0
+) -> None:
+    """A task of the service, as the node, whose clock is `ahead` (ns), has given up on it."""
     await world.add_task(name, service, f"id-{node}", desired=TaskState.SHUTDOWN)
 
     def give_up(tx: Transaction) -> None:
-        tx.update(replace(tx.task(name), status=TaskStatus(world.clock.now(), state, "preparing", err)))
+        tx.update(replace(tx.task(name), status=TaskStatus(world.clock.now() + ahead, state, "preparing", err)))
 
     await world.write(give_up)
 
@@ -302,7 +304,7 @@ async def test_only_what_failed_lately_and_of_the_present_spec_counts(world: Con
     await put(world, "vm")
     await put(world, "vm2")
     service = await create(world)
-    await fail(world, service, "t1", "the first", TaskState.REJECTED)
+    await fail(world, service, "t1", "the first", TaskState.FAILED)
     world.clock.advance(290 * SECOND)
     await fail(world, service, "t2", "the second", TaskState.FAILED)
     await fail(world, service, "t3", "another", TaskState.REJECTED, "vm2")
@@ -314,9 +316,47 @@ async def test_only_what_failed_lately_and_of_the_present_spec_counts(world: Con
     said = failures(await world.control.explain_service("web"))
     assert said["vm"].startswith("1 task failed in the last 10s: the second: ")
     await world.change(service, replicas=2)
+    assert failures(await world.control.explain_service("web")) == said, "its tasks are to be as before"
+    await world.change(service, task=TaskSpec(container=ContainerSpec(image="nginx:2")))
     explanation = await world.control.explain_service("web")
     assert failures(explanation) == {"vm": "", "vm2": ""}
     assert explanation.message == "no task of web waits for a node"
+
+
+async def test_a_failure_is_as_old_as_the_tasks_last_status_whatever_is_written_later(world: ControlWorld) -> None:
+    await put(world, "vm")
+    service = await create(world)
+    await fail(world, service, "old", "the first", TaskState.REJECTED)
+    world.clock.advance(3600 * SECOND)
+    await fail(world, service, "young", "the second", TaskState.REJECTED)
+    world.clock.advance(20 * SECOND)
+    for name in ("old", "young"):
+        await world.write(lambda tx, name=name: tx.update(replace(tx.task(name), desired_state=TaskState.REMOVE)))
+    world.clock.advance(5 * SECOND)
+    said = failures(await world.control.explain_service("web"))
+    assert said["vm"].startswith("1 task rejected in the last 25s: the second: ")
+
+
+async def test_a_failure_is_no_younger_than_what_is_written_of_it_where_a_nodes_clock_is_ahead(
+    world: ControlWorld,
+) -> None:
+    await put(world, "vm")
+    service = await create(world)
+    await fail(world, service, "t1", "the first", TaskState.FAILED, ahead=3600 * SECOND)
+    world.clock.advance(10 * SECOND)
+    said = failures(await world.control.explain_service("web"))
+    assert said["vm"].startswith("1 task failed in the last 10s: the first: ")
+    world.clock.advance(290 * SECOND)
+    assert failures(await world.control.explain_service("web")) == {"vm": ""}
+
+
+async def test_tasks_that_ended_in_different_ways_are_not_told_as_one(world: ControlWorld) -> None:
+    await put(world, "vm")
+    service = await create(world)
+    await fail(world, service, "t1", "the first", TaskState.FAILED)
+    await fail(world, service, "t2", "the second", TaskState.REJECTED)
+    said = failures(await world.control.explain_service("web"))
+    assert said["vm"].startswith("2 tasks failed or rejected in the last 1s: the second: ")
 
 
 async def test_what_is_not_there_cannot_be_explained(world: ControlWorld) -> None:

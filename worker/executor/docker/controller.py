@@ -182,16 +182,22 @@ class DockerController:
             raise ContainerGone
         try:
             if not container.started:
-                await self._shared.engine.start(container.id)
-                container.started = True
+                await self._begin(container)
             seen = await self._shared.engine.inspect(container.id)
         except EngineError as error:
             if "no such container" in str(error).lower():
                 raise ContainerGone from error
-            raise EngineError(error.status, f"starting container failed: {error}") from error
+            raise
         self._started.set()
         self._note(seen)
         container.note(health_of_state(seen["State"]))
+
+    async def _begin(self, container: Container) -> None:
+        try:
+            await self._shared.engine.start(container.id)
+        except EngineError as error:
+            raise EngineError(error.status, f"starting container failed: {error}") from error
+        container.started = True
 
     async def _stop(self, container: Container) -> None:
         try:

@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 
 from pyswarm.engineapi.app import make_app
+from pyswarm.engineapi.handlers import networks
 from pyswarm.engineapi.ports import InitRequest
 from pyswarm.engineapi.server import Server
 from tests.support.fake_engine import FakeEngine
@@ -86,6 +87,20 @@ async def test_without_an_engine_the_clusters_network_is_shown(node, session, en
     assert (await docker("network", "ls", "--format", "{{.Name}}")).lines == ["bridge", "host", "ingress", "none"]
     assert (await docker("network", "inspect", "ingress", "--format", "{{.Driver}}")).lines == ["relay"]
     assert "does not answer" in (await docker.run("network", "inspect", "bridge")).stderr
+
+
+@pytest.mark.parametrize("nonsense", [False, True], ids=["silent", "nonsense"])
+async def test_an_engine_that_answers_nothing_of_its_networks_is_as_one_that_is_gone(
+    node, session, engine, docker, monkeypatch, nonsense
+):
+    monkeypatch.setattr(networks, "_PATIENCE", 0.1)
+    await node.init(InitRequest())
+    engine.silent = not nonsense
+    engine.answers = {"/networks": b"<html>", "/networks/bridge": b"<html>"}
+    async with asyncio.timeout(60):
+        assert (await docker("network", "ls", "--format", "{{.Name}}")).lines == ["bridge", "host", "ingress", "none"]
+        assert "does not answer" in (await docker.run("network", "inspect", "bridge")).stderr
+        assert "cannot be removed" in (await docker.run("network", "rm", "bridge")).stderr
 
 
 async def test_an_engine_that_does_not_answer_is_named(node, session, engine, docker):

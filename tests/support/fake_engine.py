@@ -11,7 +11,7 @@ from aiohttp import web
 
 
 class FakeEngine:
-    """On a unix socket. `answers` are JSON values by path."""
+    """On a unix socket. `answers` are JSON values by path, or bytes that are none."""
 
     def __init__(self, socket: Path) -> None:
         self.url = f"unix://{socket}"
@@ -23,6 +23,8 @@ class FakeEngine:
         """Of the last request."""
         self.open = 0
         """Requests that are being answered."""
+        self.silent = False
+        """Whether it takes requests, and never answers them."""
         self.leaving = asyncio.Event()
         """Set when the engine is to end its streams."""
         self.echoes: set[asyncio.Transport] = set()
@@ -52,12 +54,15 @@ class FakeEngine:
         body = await request.text()
         self.asked.append(" ".join(filter(None, (request.method, request.path_qs, body))))
         self.headers = set(request.headers)
+        if self.silent:
+            await asyncio.Event().wait()
         missing = {"message": f"No such thing: {request.path}"}
         # A registry that cannot be reached is Docker's fault of its own.
         absent = 500 if request.path.startswith("/distribution/") else 404
+        value = self.answers.get(request.path, missing)
         return web.Response(
             status=200 if request.path in self.answers else absent,
-            body=json.dumps(self.answers.get(request.path, missing)).encode(),
+            body=value if isinstance(value, bytes) else json.dumps(value).encode(),
             headers={"Content-Type": "application/json"},
         )
 

@@ -1,7 +1,8 @@
 """Networks: only those that are there without being made. The node's own are as its engine shows them."""
 
+import asyncio
 import hashlib
-from contextlib import suppress
+from typing import Any
 
 import aiohttp
 from aiohttp import web
@@ -11,11 +12,12 @@ from manager.control.api import Filters
 from pyswarm.engineapi.answer import answer
 from pyswarm.engineapi.engine import EngineGone, LocalEngine
 from pyswarm.engineapi.errors import ApiError
-from pyswarm.engineapi.handlers.engine import pass_on
 from pyswarm.engineapi.request import ENGINE, NODE, filters
 from pyswarm.engineapi.wire.json_types import Json
 from pyswarm.engineapi.wire.times import ZERO_TIME
 
+_PATIENCE = 3.0
+"""Seconds within which the engine is to answer: it only has to look at what it has."""
 _NOT_YET = "pyswarm does not have user-defined networks yet: publish ports instead"
 
 
@@ -53,12 +55,13 @@ async def list_networks(request: web.Request) -> web.Response:
     return answer([network for network in known if _matches(network, wanted)])
 
 
-async def inspect(request: web.Request) -> web.StreamResponse:
+async def inspect(request: web.Request) -> web.Response:
     """The node's own, with its containers, is the engine's to tell of; whoever asks for the cluster's is to find what
     services may name."""
     network = await _find(request)
     if network["Scope"] == "local" and not _is_of_cluster(request):
-        return await pass_on(request)
+        status, shown = await _ask(request.app[ENGINE], f"/networks/{network['Name']}")
+        return answer(shown, status)
     return answer(network)
 
 
@@ -79,12 +82,21 @@ async def _known(request: web.Request, of_engine: bool) -> list[Json]:
 
 async def _of_engine(engine: LocalEngine) -> list[Json]:
     """While it does not answer: as if it had all of them."""
-    with suppress(EngineGone, aiohttp.ClientError):
-        async with engine.ask("GET", "/networks") as asked:
-            if asked.status == 200:
-                names = [network["Name"] for network in _LOCAL]
-                return [network for network in await asked.json() if network["Name"] in names]
-    return _LOCAL
+    try:
+        status, found = await _ask(engine, "/networks")
+    except EngineGone:
+        return _LOCAL
+    names = [network["Name"] for network in _LOCAL]
+    return [network for network in found if network["Name"] in names] if status == 200 else _LOCAL
+
+
+async def _ask(engine: LocalEngine, path: str) -> tuple[int, Any]:
+    """The status and the value that it answers with. Raises EngineGone also if it takes too long, or talks nonsense."""
+    try:
+        async with asyncio.timeout(_PATIENCE), engine.ask("GET", path) as asked:
+            return asked.status, await asked.json()
+    except (aiohttp.ClientError, TimeoutError, ValueError):
+        raise EngineGone(engine.url) from None
 
 
 async def _find(request: web.Request) -> Json:

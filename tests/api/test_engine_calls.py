@@ -103,6 +103,15 @@ async def test_an_engine_that_answers_nothing_of_its_networks_is_as_one_that_is_
         assert "cannot be removed" in (await docker.run("network", "rm", "bridge")).stderr
 
 
+async def test_an_ambiguous_beginning_of_a_networks_id_is_refused(session, engine):
+    engine.answers = {"/networks": [network("bridge", "ab" * 32), network("host", "ac" * 32)]}
+    async with session.get(f"{BASE}/networks/a") as response:
+        assert response.status == 400
+        assert await response.json() == {"message": "network a is ambiguous (2 matches found)"}
+    async with session.get(f"{BASE}/networks/b") as response:
+        assert response.status == 404
+
+
 async def test_an_engine_that_does_not_answer_is_named(node, session, engine, docker):
     engine.unreachable()
     refused = await docker.run("ps")

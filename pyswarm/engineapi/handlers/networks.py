@@ -100,14 +100,15 @@ async def _ask(engine: LocalEngine, path: str) -> tuple[int, Any]:
 
 
 async def _find(request: web.Request) -> Json:
-    """By name or id, or the beginning of an id that no other has."""
+    """By name or id, or the unambiguous beginning of an id, in this order."""
     ref = request.match_info["ref"]
     known = await _known(request, of_engine=not _is_of_cluster(request))
     same = [network for network in known if ref in (network["Name"], network["Id"])]
-    alike = [network for network in known if network["Id"].startswith(ref)]
-    for found in (same, alike):
-        if len(found) == 1:
-            return found[0]
+    found = same or [network for network in known if network["Id"].startswith(ref)]
+    if len(found) > 1:
+        raise ApiError(400, f"network {ref} is ambiguous ({len(found)} matches found)")
+    if found:
+        return found[0]
     raise ApiError(404, f"network {ref} not found ({_NOT_YET})")
 
 

@@ -29,6 +29,8 @@ class StateRules:
         self._beside: set[str] = set()
         """Tasks that a rebalance has made, while the one that they may take the place of runs on."""
         self._limits: dict[str, int] = {}
+        self._counted: set[str] = set()
+        """Services whose restarts were limited once, so that their history counted them."""
         self._cluster.follower.watch(self._note_order)
 
     def _note_order(self, commit: Commit) -> None:
@@ -102,12 +104,14 @@ class StateRules:
             policy = service.spec.task.restart
             attempts = policy.max_attempts if policy else 0
             limit = attempts + 1 if attempts else cluster.spec.task_history_limit
+            if attempts:
+                self._counted.add(service.id)
             # A lower one is kept to as tasks end.
             limit = self._limits[service.id] = max(limit, self._limits.get(service.id, 0))
             for slot, tasks in self._cluster.store.slots(service.id).items():
                 ended = [task for task in tasks if _has_ended(task)]
                 # One may be what a delay is counted from, and what still stops takes no attempt's place.
-                few = len(tasks) <= limit or len(ended) <= 1 or (attempts > 0 and len(ended) < limit)
+                few = len(tasks) <= limit or len(ended) <= 1 or (service.id in self._counted and len(ended) < limit)
                 assert few, f"slot {slot} of {service.id} keeps {len(tasks)} task objects"
 
     def copies_do_not_overlap(self) -> None:

@@ -91,9 +91,7 @@ async def _join_at(
     busy: list[Unavailable] = []
     try:
         async with asyncio.timeout(timeout):
-            shown = await _shown_certificate(address)
-            _check_dates(address, shown, clock.now())
-            root = await _fetch_root(address, shown)
+            root = await _ask_root(address, clock)
             _check_root(address, root, parsed)
             await _check_shown(address, root)
             return await _certify(address, root, token, availability, busy)
@@ -104,6 +102,19 @@ async def _join_at(
             f"{_place(address)} did not answer within {timeout:g} s: check the address, that the manager runs, "
             "and that no firewall drops TCP 2377 and 2378"
         ) from None
+
+
+async def _ask_root(address: str, clock: Clock) -> bytes:
+    """Of whoever listens there. One that has renewed its certificate between our two connections is asked again."""
+    shown = await _shown_certificate(address)
+    while True:
+        _check_dates(address, shown, clock.now())
+        try:
+            return await _fetch_root(address, shown)
+        except Unavailable:
+            before, shown = shown, await _shown_certificate(address)
+            if shown == before:
+                raise
 
 
 def _check_dates(address: str, shown: bytes, now: int) -> None:

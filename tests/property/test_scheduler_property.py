@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.model import Availability, GenericResource, Node, NodeSpec, NodeState, Plugin, Task, TaskState
@@ -193,12 +193,15 @@ class Failures:
             failed = (TaskState.FAILED, TaskState.REJECTED)
             if task.slot and task.status.state in failed and old.status.state not in failed:
                 newest = self._newest[task.service_id] = max(self._newest.get(task.service_id, 0), task.spec_version)
+                for key in [key for key in self.counts if key[0] == task.service_id and key[1] < newest]:
+                    del self.counts[key]
                 if task.spec_version == newest:
                     self.counts[task.service_id, newest, task.node_id] += 1
 
 
 @settings(max_examples=300, deadline=None)
 @given(steps, st.integers(1, 6))
+@example([*[("create", "a", 1, 1)] * 3, ("fail", "a", "node0", 1), ("fail", "a", "node0", 2)], 1)
 def test_every_choice_is_one_that_a_naive_scheduler_would_make(made: list[tuple], max_tasks: int):
     stage = opening(max_tasks)
     failures, mark = Failures(), 0

@@ -116,13 +116,9 @@ class Lasting(grpc.GenericRpcHandler):
 
 
 async def _open(channel: grpc.aio.Channel, path: str) -> Any:
-    """A call that has been answered with its word."""
-    stream: Any
-    if path.endswith("/Logs"):
-        stream = channel.unary_stream(path)(b"")
-    else:
-        stream = channel.stream_stream(path)()
-        await stream.write(b"")
+    """A call that has been answered with its word. It says nothing itself: gRPC forgets why a call was refused if that
+    comes while something is being written to it."""
+    stream: Any = channel.unary_stream(path)(b"") if path.endswith("/Logs") else channel.stream_stream(path)()
     assert await stream.read() == b"word"
     return stream
 

@@ -129,20 +129,40 @@ async def test_CA_01_who_takes_over_once_the_root_is_known_is_told_nothing(hones
     async with (
         serving(honest, ours.credentials(role=Role.MANAGER)) as good,
         serving(impostor, theirs.credentials(role=Role.MANAGER)) as evil,
+        taken_over(good, honest_connections, evil, connections) as address,
     ):
-
-        async def relayed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            target = good if len(connections) < honest_connections else evil
-            connections.append(target)
-            host, port = bootstrap_address(target).split(":")
-            far_reader, far_writer = await asyncio.open_connection(host, int(port))
-            await asyncio.gather(pour(reader, far_writer), pour(far_reader, writer))
-
-        async with listening(relayed) as address:
-            with pytest.raises((Unavailable, DeadlineExceeded, PermissionDenied)):
-                await try_join(new_token(ours.root), address, timeout=3)
+        with pytest.raises((Unavailable, DeadlineExceeded, PermissionDenied)):
+            await try_join(new_token(ours.root), address, timeout=3)
     assert connections[: honest_connections + 1] == [good] * honest_connections + [evil]
     assert honest.told == impostor.told == []
+
+
+async def test_a_manager_that_renews_its_certificate_meanwhile_is_asked_again() -> None:
+    issuer = Issuer()
+    connections: list[str] = []
+    async with (
+        serving(PlayedBootstrap(issuer), issuer.credentials(role=Role.MANAGER)) as before,
+        serving(PlayedBootstrap(issuer), issuer.credentials(role=Role.MANAGER)) as after,
+        taken_over(before, 1, after, connections) as address,
+    ):
+        credentials = await try_join(new_token(issuer.root), address)
+    assert credentials.bundle.root == issuer.root
+    assert before in connections
+
+
+@asynccontextmanager
+async def taken_over(first: str, count: int, then: str, connections: list[str]) -> AsyncIterator[str]:
+    """Passes the first `count` connections on to `first`, all later ones to `then`, and notes in `connections` which."""
+
+    async def relayed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        target = first if len(connections) < count else then
+        connections.append(target)
+        host, port = bootstrap_address(target).split(":")
+        far_reader, far_writer = await asyncio.open_connection(host, int(port))
+        await asyncio.gather(pour(reader, far_writer), pour(far_reader, writer))
+
+    async with listening(relayed) as address:
+        yield address
 
 
 async def pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -152,7 +152,7 @@ async def test_a_manager_that_renews_its_certificate_meanwhile_is_asked_again() 
 
 @asynccontextmanager
 async def taken_over(first: str, count: int, then: str, connections: list[str]) -> AsyncIterator[str]:
-    """Passes the first `count` connections on to `first`, all later ones to `then`, and notes in `connections` which."""
+    """Passes the first `count` connections on to `first`, later ones to `then`; notes which in `connections`."""
 
     async def relayed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         target = first if len(connections) < count else then

@@ -9,7 +9,7 @@ import pytest
 from core.clock import SECOND
 from identity.files import load_credentials
 from tests.support import jumping_daemon
-from tests.support.lab import Cluster, patiently
+from tests.support.lab import SILENCE, Cluster, patiently
 from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
@@ -38,7 +38,8 @@ def clocks(cluster: Cluster) -> Cluster:
 @pytest.mark.parametrize("jump", [HOUR, -HOUR])
 def test_a_wall_clock_that_jumps_an_hour_ends_no_session_and_no_leadership(clocks: Cluster, jump: int) -> None:
     leader = clocks.leader()
-    sessions, tasks = _registered(clocks, leader), {task["ID"] for task in clocks.running("web", leader)}
+    sessions = wait_for("rest", lambda: _sessions_at_rest(clocks, leader))
+    tasks = {task["ID"] for task in clocks.running("web", leader)}
     for host in clocks.hosts:
         _set(clocks, host.name, jump)
     # Longer than it takes nodes to go down, or managers to elect another leader.
@@ -114,6 +115,14 @@ def _set(cluster: Cluster, name: str, offset: int) -> None:
 def _registered(cluster: Cluster, leader: str) -> int:
     """How many sessions the host's manager has opened so far."""
     return cluster.host(leader).path("/var/log/pyswarm.log").read_text().count("node registered")
+
+
+def _sessions_at_rest(cluster: Cluster, leader: str) -> int:
+    """How many there have been, if none is opened for longer than a node without one counts as ready; else 0."""
+    count = _registered(cluster, leader)
+    time.sleep(SILENCE)
+    cluster.wait_ready(5, leader)
+    return count if _registered(cluster, leader) == count else 0
 
 
 def _expires(cluster: Cluster, name: str) -> int:

@@ -25,6 +25,9 @@ CONFIG = LabConfig(
     name=f"pstest{NUMBER}", root=Path(f"/var/lib/pyswarm-test{NUMBER}"), subnet=IPv4Network(f"10.213.{NUMBER}.0/24")
 )
 
+SILENCE = 4.0
+"""Seconds after which a node of which nothing has been heard is surely not ready any more."""
+
 
 class Cluster:
     """Hosts, of which some belong to one cluster. `m1` is the first manager."""

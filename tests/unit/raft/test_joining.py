@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from core.clock import SECOND
 from core.errors import FailedPrecondition
 from raft import wipe
 from tests.support.managers import Cluster, Manager, cluster, until
@@ -76,7 +77,7 @@ async def test_one_that_never_comes_back_is_given_up_at_no_cost(tmp_path: Path) 
 
 
 async def test_a_join_succeeds_though_the_leader_that_began_it_dies(tmp_path: Path) -> None:
-    async with cluster(tmp_path, 3, replace(FAST, catch_up=3 * FAST.request)) as made:
+    async with cluster(tmp_path, 3, replace(FAST, catch_up=60 * SECOND)) as made:
         await written(made, b"before")
         leader = await made.leader()
         joiner = Manager(made.authority, made.folder, made.timing)

@@ -118,18 +118,22 @@ async def serving(
 
 
 async def call(channel: grpc.aio.Channel, method: Method) -> None:
-    """Calls `method` with one empty message. Raises the error it is answered with."""
+    """Calls `method`, with one empty message if it takes one. Raises the error it is answered with.
+
+    A stream is not written to: gRPC forgets why a call was refused if that comes while something is being written.
+    """
     try:
         match method.streams:
             case (False, False):
                 await channel.unary_unary(method.path)(b"", timeout=30)
             case (True, False):
-                await channel.stream_unary(method.path)(iter([b""]), timeout=30)
+                await channel.stream_unary(method.path)(timeout=30)
             case (False, True):
                 async for _ in channel.unary_stream(method.path)(b"", timeout=30):
                     pass
             case _:
-                async for _ in channel.stream_stream(method.path)(iter([b""]), timeout=30):
+                stream = channel.stream_stream(method.path)(timeout=30)
+                while await stream.read() is not grpc.aio.EOF:
                     pass
     except grpc.aio.AioRpcError as failure:
         raise error_of(failure) from failure

@@ -120,10 +120,10 @@ class UpdateSupervisor:
         state, config = state_of(service), config_of(service)
         rolling = state in ROLLING
         failed = rollout.failure(config) if rolling and config.failure_action is not FailureAction.CONTINUE else None
-        if not (rollout.doubled if state in HALTED else rolling or rollout.dirty or rollout.doubled):
+        if state in HALTED and rollout.doubled:
+            return  # what has been begun beside an old task takes its place, or fails
+        if state in HALTED or not (rolling or rollout.dirty or rollout.doubled):
             del self._rollouts[service_id]
-        elif state in HALTED:
-            pass  # what has been begun beside an old task takes its place, or fails
         elif failed is not None:
             fail(tx, service, failed, now)
             self._services.add(service_id)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from core.model import Cluster, Node, Service, Task, TaskState
 from manager.orchestrator.restart import policy_of
 from manager.orchestrator.tasks import in_order, is_dead, is_wanted, neighbours, want
+from manager.orchestrator.update_status import is_unfinished
 from manager.orchestrator.worklist import Worklist
 from manager.store import Event, EventKind, Transaction
 
@@ -46,8 +47,11 @@ class Reaper:
             adds_to_history = (began or event.kind is EventKind.CREATE) and len(neighbours(tx, item)) > 1
             if not deleted and (adds_to_history or not is_wanted(item) or tx.service(item.service_id) is None):
                 self._tasks.add(item.id)
-        elif isinstance(item, Service) and deleted:
-            self._tasks.extend(task.id for task in tx.tasks_of_service(item.id))
+        elif isinstance(item, Service):
+            if deleted:
+                self._tasks.extend(task.id for task in tx.tasks_of_service(item.id))
+            elif isinstance(event.old, Service) and is_unfinished(event.old) and not is_unfinished(item):
+                self._tasks.extend(task.id for task in tx.tasks_of_service(item.id) if not is_wanted(task))
         elif isinstance(item, Node) and deleted:
             self._tasks.extend(task.id for task in tx.tasks_of_node(item.id))
         elif isinstance(item, Cluster) and isinstance(event.old, Cluster) and event.old.spec != item.spec:
@@ -72,8 +76,9 @@ class Reaper:
             self._trim(tx, task)
 
     def _trim(self, tx: Transaction, task: Task) -> None:
-        """Keeps the newest task objects of the slot, and every one that has not ended; and the last that has while a
-        delay may be counted from there: one is held at READY behind it, or it failed beside the one before."""
+        """Keeps the newest task objects of the slot, and every one that has not ended; and the last that has, while a
+        delay may be counted from there, as one is held at READY behind it or it failed beside the one before, and while
+        it tells which slots an update has come to."""
         cluster, service = tx.cluster, tx.service(task.service_id)
         if cluster is None or service is None or cluster.spec.task_history_limit < 0:
             return
@@ -83,7 +88,7 @@ class Reaper:
         tasks = in_order(neighbours(tx, task))
         ended = [other for other in tasks if is_dead(other) and not is_wanted(other)]
         held = any(is_wanted(other) and other.desired_state is TaskState.READY for other in tasks)
-        needed = held or is_dead(tasks[-1])
+        needed = held or is_dead(tasks[-1]) or is_unfinished(service)
         others = len(tasks) - len(ended)
         # What still stops takes no attempt's place.
         kept = max(limit - (min(others, 1) if attempts else others), needed)

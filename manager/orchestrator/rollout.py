@@ -11,7 +11,16 @@ from core.clock import SECOND
 from core.model import Availability, Node, NodeState, Service, Task, TaskState, UpdateConfig, UpdateState
 from core.units import format_duration
 from manager.orchestrator.restart import delay_of, still_runs
-from manager.orchestrator.tasks import ended_by_itself, is_dirty, is_live, is_usable, is_wanted, must_leave, want
+from manager.orchestrator.tasks import (
+    ended_by_itself,
+    is_dirty,
+    is_live,
+    is_usable,
+    is_wanted,
+    must_leave,
+    newest,
+    want,
+)
 from manager.orchestrator.update_status import state_of
 from manager.orchestrator.worklist import Alarms
 from manager.store import Slot, Transaction
@@ -35,6 +44,8 @@ class Rollout:
         """Its new task does not run yet."""
         self.doubled: set[Slot] = set()
         """Those of them whose old task still runs, and is to be stopped then."""
+        self.renewed: set[Slot] = set()
+        """Those of them where no task was left to be replaced: it had ended, and was to be tried again."""
         self.resting: set[Slot] = set()
         """Updated, but waits out the delay; or its new task has failed beside the old one, and is tried again."""
         self.watched: set[Slot] = set()
@@ -118,6 +129,8 @@ class Rollout:
             if moved or slot in self.doubled or state_of(service) is UpdateState.ROLLBACK_STARTED:
                 # A rollback is over only when all runs again.
                 self.moving.add(slot)
+                if self._is_renewed(tx, service, tasks):
+                    self.renewed.add(slot)
                 self._wait_for_place(tx, service, slot, tasks, now)
             return
         for task in live:
@@ -140,6 +153,11 @@ class Rollout:
         if any(task.spec_version == self.version for task in tasks):
             return True
         return any(not is_live(task) and is_dirty(tx, task, service) for task in tasks)
+
+    def _is_renewed(self, tx: Transaction, service: Service, tasks: Sequence[Task]) -> bool:
+        """Whether the first task of this version in the slot was made because the last one before it was dirty."""
+        former = newest(task for task in tasks if task.spec_version != self.version)
+        return former is not None and former.desired_state < TaskState.REMOVE and is_dirty(tx, former, service)
 
     def _running_since(self, slot: Slot, task: Task, now: int) -> int:
         """When `task`, which runs, was found to (ns). What its node says of it after that puts nothing off."""
@@ -192,7 +210,7 @@ class Rollout:
         self._unsettled.pop(slot, None)
         self.waiting.pop(slot, None)
         self.alarms.clear(slot)
-        for place in (self.moving, self.doubled, self.resting, self.watched, self.unheard, self._overdue):
+        for place in (self.moving, self.doubled, self.renewed, self.resting, self.watched, self.unheard, self._overdue):
             place.discard(slot)
 
 

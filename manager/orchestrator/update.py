@@ -5,7 +5,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from core.ids import IdSource
-from core.model import FailureAction, Node, Service, ServiceMode, Task, TaskState, UpdateConfig, UpdateOrder
+from core.model import (
+    FailureAction,
+    Node,
+    Service,
+    ServiceMode,
+    Task,
+    TaskState,
+    UpdateConfig,
+    UpdateOrder,
+    UpdateState,
+)
 from manager.orchestrator.restart import is_filled
 from manager.orchestrator.rollout import Rollout
 from manager.orchestrator.tasks import (
@@ -122,7 +132,8 @@ class UpdateSupervisor:
         failed = rollout.failure(config) if rolling and config.failure_action is not FailureAction.CONTINUE else None
         if state in HALTED and rollout.doubled:
             return  # what has been begun beside an old task takes its place, or fails
-        if state in HALTED or not (rolling or rollout.dirty or rollout.doubled):
+        begins = rollout.dirty or rollout.doubled or (rollout.renewed and state is UpdateState.UNKNOWN)
+        if state in HALTED or not (rolling or begins):
             del self._rollouts[service_id]
         elif failed is not None:
             fail(tx, service, failed, now)

@@ -75,7 +75,7 @@ class Play:
 
 def run_seed(seed: int) -> Run:
     rng = Random(seed)
-    play, run = Play(rng, nodes=rng.randrange(3, 6), history=rng.choice([2, 5])), Run()
+    play, run = Play(rng, nodes=rng.randrange(3, 6), history=rng.choice([0, 1, 2, 5])), Run()
     end = play.world.now + TROUBLE * SECOND
     while play.world.now < end:
         act = rng.choice(_CHANCES)

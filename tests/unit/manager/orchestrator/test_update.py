@@ -100,6 +100,23 @@ def test_UPD_01_the_delay_is_kept_between_batches(cluster: SmallCluster) -> None
     assert outcome(cluster, service.id) is UpdateState.COMPLETED
 
 
+@pytest.mark.parametrize("limit", [0, 1])
+def test_UPD_01_a_new_leader_keeps_the_delay_too_however_short_the_history_is(limit: int) -> None:
+    cluster = SmallCluster(nodes=3, history=limit)
+    service = deploy(cluster, spec(3))
+    cluster.update(service.id, rolling(UpdateConfig(delay=10 * SECOND), replicas=3))
+    cluster.obey()
+    cluster.change_leader()
+    cluster.settle()
+    cluster.obey()
+    assert sorted(images(cluster, service.id)) == ["busybox", "busybox", "other"]
+    for _ in range(3):
+        cluster.wait(10)
+        cluster.obey()
+    assert state(cluster, service.id) is UpdateState.COMPLETED
+    assert len(cluster.tasks(service.id)) == 3, "what was kept for a new leader is forgotten again"
+
+
 @pytest.mark.parametrize("led_by", ["the same leader", "a new leader"])
 def test_a_worker_that_keeps_talking_of_a_running_task_holds_up_no_update(cluster: SmallCluster, led_by: str) -> None:
     service = deploy(cluster, spec(2))

@@ -126,6 +126,57 @@ def test_going_back_to_what_has_just_crashed_is_an_update_like_any(cluster: Smal
     assert [task.spec.container.image for task in cluster.running(service.id)] == ["busybox"]
 
 
+def all_rejected(cluster: SmallCluster, replicas: int, config: UpdateConfig) -> Service:
+    """A service none of whose tasks lives: each waits for another try, as its image cannot be pulled."""
+    service = cluster.create(replace(spec(replicas, image="wrong"), update=config))
+    for _ in range(2):
+        for task in cluster.live(service.id):
+            cluster.report(task.id, TaskState.REJECTED)
+    assert not cluster.live(service.id)
+    return service
+
+
+@pytest.mark.parametrize("new_leader", [False, True])
+def test_an_update_of_nothing_but_tasks_that_wait_for_another_try_is_an_update(
+    cluster: SmallCluster, new_leader: bool
+) -> None:
+    service = all_rejected(cluster, 2, UpdateConfig())
+    if new_leader:
+        cluster.change_leader()
+    cluster.update(service.id, wanted(2, UpdateConfig(), RestartPolicy()))
+    assert status(cluster, service)[0] is UpdateState.UPDATING
+    assert len(fresh(cluster, service)) == 2, "nothing is served, so nothing waits"
+    cluster.obey()
+    cluster.wait(10)
+    assert status(cluster, service)[0] is UpdateState.COMPLETED
+
+
+def test_an_update_of_nothing_but_tasks_that_wait_for_another_try_fails_like_any(cluster: SmallCluster) -> None:
+    service = all_rejected(cluster, 1, UpdateConfig())
+    cluster.update(service.id, wanted(1, UpdateConfig(), RestartPolicy()))
+    (task,) = fresh(cluster, service)
+    cluster.report(task.id, TaskState.REJECTED)
+    failed = f"update paused due to failure or early termination of task {task.id}"
+    assert status(cluster, service) == (UpdateState.PAUSED, failed)
+
+
+@pytest.mark.parametrize("new_leader", [False, True])
+def test_a_change_of_the_replicas_is_no_update_even_while_a_task_is_tried_again(
+    cluster: SmallCluster, new_leader: bool
+) -> None:
+    service = start_update(cluster, 2, UpdateConfig(), AT_ONCE)
+    run(cluster, service, lambda task: False)
+    cluster.report(cluster.running(service.id)[0].id, TaskState.FAILED)
+    cluster.update(service.id, wanted(3, UpdateConfig(), AT_ONCE))
+    cluster.obey()
+    cluster.report(cluster.running(service.id)[0].id, TaskState.FAILED)
+    if new_leader:
+        cluster.change_leader()
+    cluster.obey()
+    cluster.wait(60)
+    assert cluster.service(service.id).update_status is None
+
+
 @pytest.mark.parametrize("new_leader", [False, True])
 def test_a_paused_update_that_starts_first_leaves_no_two_copies_of_a_slot(
     cluster: SmallCluster, new_leader: bool

@@ -1,4 +1,4 @@
-"""What one node's data plane is to do, and the difference between two such plans.
+"""What one node's data plane is to do, and the difference between two such plans. Pure.
 
 Plain tuples and no import of the model: the relay process, which is kept small, shares this file.
 """

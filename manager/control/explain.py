@@ -20,7 +20,7 @@ from core.model import (
 )
 from core.words import agreeing
 from manager.control import services
-from manager.control.failures import describe, has_failed, lately_failed, remedy
+from manager.control.remedies import describe, has_failed, lately_failed, remedy
 from manager.controllers import new_controllers
 from manager.orchestrator.tasks import is_live
 from manager.scheduler.verdicts import verdicts
@@ -129,6 +129,7 @@ def _next_task(service: Service) -> Task:
     endpoint = service.spec.endpoint
     return Task(
         service_id=service.id,
+        service_name=service.spec.name,
         spec=service.spec.task,
         ports=tuple(port for port in endpoint.ports if port.publish_mode is PublishMode.HOST) if endpoint else (),
         status=TaskStatus(state=TaskState.PENDING),

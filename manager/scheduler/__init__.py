@@ -1,4 +1,4 @@
-"""Which node runs which task."""
+"""Which node runs which task. Pure."""
 
 from manager.scheduler.scheduler import Scheduler
 

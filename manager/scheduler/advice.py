@@ -70,7 +70,7 @@ def on_host_ports(wanted: Requirements, node: NodeInfo) -> Iterator[str]:
 
 def on_max_replicas(wanted: Requirements, node: NodeInfo) -> Iterator[str]:
     has = node.tasks_of(wanted.service_id)
-    more = f"pyswarm service update --replicas-max-per-node {has + 1} {wanted.service_id}"
+    more = f"pyswarm service update --replicas-max-per-node {has + 1} {wanted.service_name}"
     yield f"has {has} of at most {wanted.max_replicas} {agreeing(wanted.max_replicas, 'task')}: {more}"
 
 

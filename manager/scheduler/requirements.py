@@ -44,7 +44,8 @@ class Requirements(NamedTuple):
     max_replicas: int = 0
     """How many tasks of `service_id` a node may have; 0 is without limit."""
     service_id: str = ""
-    """Given only where it matters."""
+    service_name: str = ""
+    """Both are given only where it matters."""
 
 
 ANYTHING = Requirements()
@@ -79,6 +80,7 @@ def requirements_of(task: Task) -> Requirements:
         host_ports=_host_ports(task) if task.ports else (),
         max_replicas=placement.max_replicas,
         service_id=task.service_id if placement.max_replicas else "",
+        service_name=task.service_name if placement.max_replicas else "",
     )
 
 

@@ -1,4 +1,4 @@
-"""The rules that make the engine safe."""
+"""The rules that make the engine safe. Pure."""
 
 from raft.guard.actions import Action, Adopt, Campaign, Deliver, Read, Readable, Reply, Stop
 from raft.guard.guard import Guard

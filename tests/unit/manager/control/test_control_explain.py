@@ -180,7 +180,7 @@ async def test_what_tasks_hold_is_not_free(world: ControlWorld) -> None:
     explanation = await world.control.explain_service("web")
     assert reasons(explanation)["vm"] == [
         "needs 1 more CPU; 1.5 of 4 free",
-        f"has 1 of at most 1 task: pyswarm service update --replicas-max-per-node 2 {service.id}",
+        "has 1 of at most 1 task: pyswarm service update --replicas-max-per-node 2 web",
     ]
     assert explanation.nodes[0].tasks == 1
 

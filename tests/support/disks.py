@@ -20,6 +20,8 @@ _SYNC_SECONDS = 0.003
 
 DEATHS = ("before the snapshot is renamed", "after the snapshot is renamed", "after the log is compacted")
 """Where a process can be told to kill itself: around the moment at which a snapshot replaces the entries it covers."""
+UNSYNCED = "before the log is synced"
+"""And here with entries written that its disk may forget."""
 
 
 class Platter:
@@ -74,7 +76,7 @@ class Disk:
 
     def die(self, where: str) -> None:
         """The process kills itself when it comes there; nowhere if that is empty."""
-        assert where in (*DEATHS, "")
+        assert where in (*DEATHS, UNSYNCED, "")
         self._dies, self._renamed = where, False
 
     def stop_syncing(self) -> None:
@@ -85,6 +87,7 @@ class Disk:
         self._fsync(descriptor)
 
     def _data_synced(self, descriptor: int) -> None:
+        self._come_to(UNSYNCED, True)
         self._fdatasync(descriptor)
         self._come_to("after the log is compacted", self._renamed)
 

@@ -95,7 +95,7 @@ class Process:
         return self.folder / "log"
 
     def start(self, dies: str = "") -> None:
-        """With `dies`, one of `tests.support.disks.DEATHS`, it kills itself when it comes there."""
+        """With `dies`, one of the places in `tests.support.disks`, it kills itself when it comes there."""
         assert not self.running
         (self.folder / "socket").unlink(missing_ok=True)
         settings = self.folder / "settings"

@@ -40,7 +40,7 @@ class Settings:
     platter: str = ""
     """Where to keep what is synced; empty for the machine's own disk."""
     dies: str = ""
-    """Where it kills itself, one of `tests.support.disks.DEATHS`; empty for nowhere."""
+    """Where it kills itself, one of the places in `tests.support.disks`; empty for nowhere."""
 
     def save(self, path: Path) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -28,8 +28,8 @@ def filter_nodes(view: View, filters: Filters) -> list[Node]:
         "name": lambda node, values: _hostname(node).startswith(tuple(values)),
         "label": lambda node, values: has_labels(node.description.engine_labels if node.description else {}, values),
         "node.label": lambda node, values: has_labels(node.spec.labels, values),
-        "role": lambda node, values: node.role.name.lower() in values,
-        "membership": lambda node, values: "accepted" in values,
+        "role": lambda node, values: node.role.name.lower() in map(str.lower, values),
+        "membership": lambda node, values: "accepted" in map(str.lower, values),
     }
     return _select(view.nodes(), filters, tests)
 
@@ -58,7 +58,10 @@ def filter_dependencies(items: Iterable[D], filters: Filters) -> list[D]:
 
 
 def filter_tasks(view: View, filters: Filters) -> list[Task]:
-    """Services and nodes may be given by id, name or beginning: NotFound if one of them is not there."""
+    """Services and nodes may be given by id, name or beginning: NotFound if one of them is not there.
+
+    Labels are those of the service, as they were when the task was made.
+    """
     _check_values(filters, "desired-state", [state.name.lower() for state in TaskState])
     _check_values(filters, "_up-to-date", [*_TRUE, *_FALSE])
     service_ids = {find_service(view, ref).id for ref in filters.get("service", ())}
@@ -66,7 +69,7 @@ def filter_tasks(view: View, filters: Filters) -> list[Task]:
     tests: Mapping[str, _Test[Task]] = {
         "id": lambda task, values: task.id.startswith(tuple(values)),
         "name": lambda task, values: task.name.startswith(tuple(values)),
-        "label": lambda task, values: has_labels(task.spec.container.labels, values),
+        "label": lambda task, values: has_labels(task.spec.service_labels, values),
         "service": lambda task, values: task.service_id in service_ids,
         "node": lambda task, values: task.node_id in node_ids,
         "desired-state": lambda task, values: task.desired_state.name.lower() in map(str.lower, values),

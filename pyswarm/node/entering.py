@@ -13,6 +13,7 @@ from identity.credentials import Credentials
 from identity.keys import new_key_and_csr
 from manager.ca import first_manager, new_cluster
 from manager.config import Founding
+from manager.control.validation import validate_cluster_spec
 from pyswarm.engineapi.ports import InitRequest, JoinRequest
 from pyswarm.node import join as joining
 from pyswarm.node.addresses import parse_host_port
@@ -23,7 +24,8 @@ from pyswarm.node.state import Membership, StateDir
 
 
 async def found(config: DaemonConfig, state: StateDir, request: InitRequest) -> Member:
-    """The first manager of a new cluster. Raises InvalidArgument for addresses that cannot be."""
+    """The first manager of a new cluster. Raises InvalidArgument for addresses and settings that cannot be."""
+    validate_cluster_spec(request.spec)
     membership = Membership(request.advertise_addr, request.listen_addr)
     address = own_address(config, membership)
     now = WallClock().now()

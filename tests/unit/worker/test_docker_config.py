@@ -124,6 +124,11 @@ def test_the_engine_counts_swap_and_memory_together(swap, total):
     assert config_of(resources=limits)["HostConfig"]["MemorySwap"] == total
 
 
+def test_no_swappiness_at_all_is_told_to_the_engine():
+    assert config_of(resources=ResourceRequirements(memory_swappiness=0))["HostConfig"] == {"MemorySwappiness": 0}
+    assert config_of(resources=ResourceRequirements())["HostConfig"] == {}
+
+
 def test_the_services_log_driver_counts_before_the_clusters():
     task = dataclasses.replace(make_task(), log_driver=LogDriver("journald"))
     of_cluster = container_config(task, "cluster-1", "node-1", (1, 44))["HostConfig"]["LogConfig"]

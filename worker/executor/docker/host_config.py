@@ -11,6 +11,7 @@ def host_config(task: Task, api_version: tuple[int, int]) -> dict[str, Any]:
     """Raises TaskError for what an engine of `api_version` would leave out silently."""
     spec = task.spec.container
     log_driver = task.spec.log_driver or task.log_driver
+    requirements = task.spec.resources or ResourceRequirements()
     config: dict[str, Any] = {
         "Mounts": [mount_config(mount, api_version) for mount in spec.mounts],
         "PortBindings": port_bindings(host_ports(task)),
@@ -25,15 +26,14 @@ def host_config(task: Task, api_version: tuple[int, int]) -> dict[str, Any]:
         "OomScoreAdj": spec.oom_score_adj,
         "LogConfig": log_driver and {"Type": log_driver.name, "Config": dict(log_driver.options)},
         **_dns(spec),
-        **_limits(task.spec.resources),
+        **_limits(requirements),
     }
+    also_if_zero = {"Init": spec.init, "MemorySwappiness": requirements.memory_swappiness}
     given = {key: value for key, value in config.items() if value}
-    return given if spec.init is None else {**given, "Init": spec.init}
+    return given | {key: value for key, value in also_if_zero.items() if value is not None}
 
 
-def _limits(requirements: ResourceRequirements | None) -> dict[str, Any]:
-    if requirements is None:
-        return {}
+def _limits(requirements: ResourceRequirements) -> dict[str, Any]:
     limits = requirements.limits or Resources()
     config: dict[str, Any] = {
         "Memory": limits.memory_bytes,
@@ -43,8 +43,6 @@ def _limits(requirements: ResourceRequirements | None) -> dict[str, Any]:
     if requirements.swap_bytes is not None:
         # The engine counts memory and swap together.
         config["MemorySwap"] = -1 if requirements.swap_bytes < 0 else limits.memory_bytes + requirements.swap_bytes
-    if requirements.memory_swappiness is not None:
-        config["MemorySwappiness"] = requirements.memory_swappiness
     return config
 
 

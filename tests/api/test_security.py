@@ -173,7 +173,7 @@ async def test_CA_06_to_a_root_of_the_users_own(command: Any, node: FakeNode, tm
         ({"SigningCAKey": "key"}, "without its certificate"),
         ({"SigningCACert": create_root(START)[0].decode()}, "without its key"),
         ({"SigningCACert": "x", "SigningCAKey": "y"}, "cannot be read"),
-        ({"ForceRotate": -1}, "ForceRotate must be between"),
+        ({"ForceRotate": -1}, "ForceRotate cannot be negative"),
     ],
 )
 async def test_CA_06_a_root_that_cannot_be_used_is_refused_with_the_reason(

@@ -1,5 +1,6 @@
 """What a task's container runs and is given."""
 
+import json
 import re
 from ipaddress import ip_address
 
@@ -30,7 +31,8 @@ def validate_container(container: ContainerSpec) -> None:
     if not container.image:
         raise InvalidArgument("ContainerSpec: image reference must be provided")
     if len(container.image) > _MAX_IMAGE or not _IMAGE.fullmatch(container.image):
-        raise InvalidArgument(f"ContainerSpec: {container.image[:_MAX_IMAGE]!r} is not a valid repository/tag")
+        image = json.dumps(container.image[:_MAX_IMAGE], ensure_ascii=False)
+        raise InvalidArgument(f"ContainerSpec: {image} is not a valid repository/tag")
     check_duration("the stop grace period", container.stop_grace_period)
     if container.stop_signal and not _SIGNAL.fullmatch(container.stop_signal):
         raise InvalidArgument(f"ContainerSpec: {container.stop_signal!r} is no signal: write it like SIGTERM or 15")

@@ -31,10 +31,10 @@ def validate_requirements(requirements: ResourceRequirements) -> None:
 
 def _validate_resources(resources: Resources) -> None:
     if resources.nano_cpus and resources.nano_cpus < MIN_NANO_CPUS:
-        raise InvalidArgument(f"invalid cpu value {resources.nano_cpus / 1e9:g}: must be at least 0.001")
+        raise InvalidArgument(f"invalid cpu value {resources.nano_cpus / 1e9:g}: Must be at least 0.001")
     if resources.memory_bytes and resources.memory_bytes < MIN_MEMORY:
         raise InvalidArgument(
-            f"invalid memory value {resources.memory_bytes}: must be at least {format_size(MIN_MEMORY)}"
+            f"invalid memory value {resources.memory_bytes}: Must be at least {format_size(MIN_MEMORY)}"
         )
     check_count("the number of processes", resources.pids)
 

@@ -57,6 +57,8 @@ class Fields:
             return None
         if not isinstance(value, int) or isinstance(value, bool):
             raise InvalidArgument(f"{self.name(key)} must be a whole number")
+        if value < low == 0:
+            raise InvalidArgument(f"{self.name(key)} cannot be negative")
         if not low <= value <= high:
             raise InvalidArgument(f"{self.name(key)} must be between {low} and {high}")
         return value

@@ -37,6 +37,13 @@ def test_what_nobody_reads_is_refused_by_its_whole_name(value):
         outer.finish()
 
 
+def test_a_number_below_zero_is_said_to_be_negative():
+    with pytest.raises(InvalidArgument, match=r"^RestartPolicy\.Delay cannot be negative$"):
+        Fields({"Delay": -1}, "RestartPolicy").integer("Delay")
+    with pytest.raises(InvalidArgument, match=r"^Swappiness must be between -1 and 100$"):
+        Fields({"Swappiness": -2}).integer("Swappiness", -1, 100)
+
+
 @pytest.mark.parametrize(
     ("read", "value"),
     [

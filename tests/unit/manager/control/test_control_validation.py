@@ -72,9 +72,9 @@ def test_API_01_a_long_name_of_signs_is_refused_at_once():
 @pytest.mark.parametrize(
     ("resources", "words"),
     [
-        (Resources(nano_cpus=999_999), "invalid cpu value 0.000999999: must be at least 0.001"),
+        (Resources(nano_cpus=999_999), "invalid cpu value 0.000999999: Must be at least 0.001"),
         (Resources(nano_cpus=-1), "invalid cpu value"),
-        (Resources(memory_bytes=(4 << 20) - 1), "invalid memory value 4194303: must be at least 4MiB"),
+        (Resources(memory_bytes=(4 << 20) - 1), "invalid memory value 4194303: Must be at least 4MiB"),
         (Resources(memory_bytes=-1), "invalid memory value"),
     ],
 )
@@ -107,7 +107,7 @@ def test_API_02_resources_at_their_least():
         (with_task(placement=Placement(("node.role=manager",))), "with == or !="),
         (with_task(placement=Placement(preferences=("node.id",))), "name a label"),
         (with_container(image=""), "image reference must be provided"),
-        (with_container(image="library/UPPER"), "not a valid repository/tag"),
+        (with_container(image="library/UPPER"), 'ContainerSpec: "library/UPPER" is not a valid repository/tag'),
         (with_container(image="nginx:"), "not a valid repository/tag"),
         (with_container(image="a b"), "not a valid repository/tag"),
         (with_container(image="x" * 2_000), "not a valid repository/tag"),

@@ -196,6 +196,8 @@ class DockerController:
         try:
             await self._shared.engine.start(container.id)
         except EngineError as error:
+            if state := await self._state(container):
+                self._note_exit(container, state["ExitCode"])
             raise EngineError(error.status, f"starting container failed: {error}") from error
         container.started = True
 
@@ -234,9 +236,16 @@ class DockerController:
 
     async def _cause(self, container: Container) -> str:
         """Why it ended with an error, where the engine knows more than the exit code."""
-        try:
-            state = (await self._shared.engine.inspect(container.id))["State"]
-        except (EngineError, TemporaryError) as error:
-            log.info("the cause of an exit is not known", task=self._task.id, error=str(error))
+        state = await self._state(container)
+        if not state:
             return ""
         return "it used more memory than its limit (OOM)" if state["OOMKilled"] else str(state["Error"])
+
+    async def _state(self, container: Container) -> Mapping[str, Any]:
+        """How it ended, in the engine's words; empty if the engine cannot tell."""
+        try:
+            state: Mapping[str, Any] = (await self._shared.engine.inspect(container.id))["State"]
+        except (EngineError, TemporaryError) as error:
+            log.info("how a container ended is not known", task=self._task.id, error=str(error))
+            return {}
+        return state

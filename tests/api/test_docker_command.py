@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from core.errors import Unavailable
 from core.model import Availability, LogLine, RestartCondition, RestartPolicy, Role
 from tests.support.docker_cli import DockerCli
 from tests.support.fake_node import FakeNode
@@ -222,6 +223,21 @@ async def test_logs_go_to_the_stream_that_they_were_written_to(docker, cluster):
     assert read.stderr.endswith("| err\n")
     assert cluster.log_options.tail == 7
     assert (await docker("service", "logs", "--raw", task.id)).stdout == "hello\n"
+
+
+async def test_a_log_that_breaks_off_says_why(docker, cluster):
+    await docker("service", "create", "-d", "--name", "web", "busybox")
+    (task,) = cluster.tasks.values()
+
+    async def broken(service_ids, task_ids, options):
+        yield LogLine(task.service_id, task.node_id, task.id, START, False, b"hello\n")
+        raise Unavailable("the node went away")
+
+    cluster.logs = broken
+    read = await docker.run("service", "logs", "web")
+    assert read.exit == 1
+    assert read.lines == [f"web.1.{task.id[:12]}@vm | hello"]
+    assert read.stderr == "error from daemon in stream: Error grabbing logs: the node went away\n\n"
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ async def test_a_log_that_breaks_off_says_why(session, manager):
     manager.cluster.logs = broken
     async with session.get(f"{BASE}/tasks/{task.id}/logs?stdout=1") as response:
         data = await response.read()
-    assert data == b"\1\0\0\0\0\0\0\6hello\n\2\0\0\0\0\0\0\x2eError grabbing logs: node vm2 does not answer\n"
+    assert data == b"\1\0\0\0\0\0\0\6hello\n\3\0\0\0\0\0\0\x2eError grabbing logs: node vm2 does not answer\n"
 
 
 async def test_a_reader_that_hangs_up_ends_the_log_that_it_followed(session, manager):

@@ -117,6 +117,8 @@ async def test_a_log_that_fails_on_its_way_is_an_error(pyswarm, cluster):
     read = await pyswarm.run("service", "logs", "web")
     assert (read.exit, read.stderr) == (1, "Error grabbing logs: the node went away\n")
     assert read.lines == [f"web.1.{task.id[:12]}@vm | hello"]
+    raw = await pyswarm.run("service", "logs", "--raw", "web")
+    assert (raw.exit, raw.stdout, raw.stderr) == (1, "hello\n", "Error grabbing logs: the node went away\n")
 
 
 async def test_a_service_that_goes_while_it_is_waited_for_is_an_error(pyswarm, cluster):

@@ -3,25 +3,27 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+STDERR, SYSTEM = 2, 3
+"""Streams: of a task; of the daemon itself, which says why the log ends. Any other is a task's standard output."""
+
 _HEADER = 8
-_STDERR = 2
 _PREFIX = "com.docker.swarm."
 
 
 class Frames:
-    """Docker's multiplexed stream: [1 or 2, 0, 0, 0, length (big endian, 4 bytes)] and that many bytes."""
+    """Docker's multiplexed stream: [1, 2 or 3, 0, 0, 0, length (big endian, 4 bytes)] and that many bytes."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
-    def feed(self, chunk: bytes) -> Iterator[tuple[bool, bytes]]:
-        """(is it standard error, the data) of every frame that is whole by now."""
+    def feed(self, chunk: bytes) -> Iterator[tuple[int, bytes]]:
+        """(stream, data) of every frame that is whole by now."""
         self._buffer += chunk
         while len(self._buffer) >= _HEADER:
             end = _HEADER + int.from_bytes(self._buffer[4:_HEADER], "big")
             if len(self._buffer) < end:
                 return
-            yield self._buffer[0] == _STDERR, bytes(self._buffer[_HEADER:end])
+            yield self._buffer[0], bytes(self._buffer[_HEADER:end])
             del self._buffer[:end]
 
 

@@ -14,7 +14,7 @@ from pyswarm.cli.errors import NOT_FOUND, ApiError
 from pyswarm.cli.json_types import Json
 from pyswarm.cli.moments import parse_moment
 from pyswarm.cli.options import no_resolve_option, no_trunc_option
-from pyswarm.cli.service.log_lines import Details, Frames, LogLine, split
+from pyswarm.cli.service.log_lines import STDERR, SYSTEM, Details, Frames, LogLine, split
 from pyswarm.cli.tasks import Names
 from pyswarm.cli.words import short_id
 
@@ -52,9 +52,11 @@ def logs(client: Client, /, target: str, **given: Any) -> None:
         if found.tty:
             _write(chunk, is_stderr=False)
             continue
-        for is_stderr, data in frames.feed(chunk):
+        for stream, data in frames.feed(chunk):
+            if stream == SYSTEM:
+                raise click.ClickException(data.decode(errors="replace").strip())
             line = data if given["raw"] else prefix.put_before(split(data, given["timestamps"]))
-            _write(line, is_stderr)
+            _write(line, stream == STDERR)
 
 
 @dataclass(frozen=True)
@@ -103,9 +105,6 @@ class _Prefix:
 
     def put_before(self, line: LogLine) -> bytes:
         details = Details.of(line.details)
-        if not details.task_id:
-            # What the daemon itself says when it cannot go on comes without a task.
-            raise click.ClickException(f"{line.details} {line.text.decode(errors='replace').strip()}")
         if details.task_id not in self._known:
             self._known[details.task_id] = self._format(details)
         stamp = f"{line.timestamp} " if line.timestamp else ""

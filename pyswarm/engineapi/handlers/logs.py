@@ -10,7 +10,7 @@ from core.logs import logger
 from core.model import LogLine, LogOptions, TaskSpec
 from pyswarm.engineapi.errors import ask
 from pyswarm.engineapi.request import control, flag, moment
-from pyswarm.engineapi.wire.log_frames import error_text, framed, log_text, unframed
+from pyswarm.engineapi.wire.log_frames import Stream, error_text, framed, log_text, unframed
 
 log = logger("pyswarm.engineapi")
 
@@ -45,9 +45,10 @@ async def _stream(request: web.Request, lines: AsyncGenerator[LogLine, None], sp
         try:
             async with aclosing(lines):
                 async for line in lines:
-                    await response.write(pack(line.stderr, log_text(line, timestamps=timestamps, details=details)))
+                    stream = Stream.STDERR if line.stderr else Stream.STDOUT
+                    await response.write(pack(stream, log_text(line, timestamps=timestamps, details=details)))
         except PyswarmError as error:
-            await response.write(pack(True, error_text(error.message)))
+            await response.write(pack(Stream.SYSTEM, error_text(error.message)))
         await response.write_eof()
     except ConnectionResetError:
         log.debug("the reader of a log went away", path=request.path)

@@ -1,12 +1,19 @@
 """A log stream on the wire: frames of a stream number, three zeros, a length, and one line."""
 
 import struct
+from enum import IntEnum
 
 from core.model import LogLine
 from pyswarm.engineapi.wire.times import show_log_time
 
 _HEADER = struct.Struct(">BxxxL")
-_STDOUT, _STDERR = 1, 2
+
+
+class Stream(IntEnum):
+    STDOUT = 1
+    STDERR = 2
+    SYSTEM = 3
+    """What the daemon itself says when it cannot go on: it is no line of a task, and the reader fails with it."""
 
 
 def log_text(line: LogLine, *, timestamps: bool, details: bool) -> bytes:
@@ -25,10 +32,10 @@ def error_text(message: str) -> bytes:
     return f"Error grabbing logs: {message}\n".encode()
 
 
-def framed(stderr: bool, data: bytes) -> bytes:
-    return _HEADER.pack(_STDERR if stderr else _STDOUT, len(data)) + data
+def framed(stream: Stream, data: bytes) -> bytes:
+    return _HEADER.pack(stream, len(data)) + data
 
 
-def unframed(stderr: bool, data: bytes) -> bytes:
+def unframed(stream: Stream, data: bytes) -> bytes:
     """A terminal has one stream, which needs no frames."""
     return data

@@ -6,11 +6,9 @@ from pyswarm.cli.service.log_lines import Details, Frames, LogLine, split
 IDS = "com.docker.swarm.node.id=n,com.docker.swarm.service.id=s,com.docker.swarm.task.id=t"
 
 
-@given(st.lists(st.tuples(st.booleans(), st.binary(max_size=40))), st.data())
+@given(st.lists(st.tuples(st.integers(1, 3), st.binary(max_size=40))), st.data())
 def test_frames_are_told_apart_however_they_arrive(frames, data):
-    stream = b"".join(
-        bytes([1 + is_stderr, 0, 0, 0]) + len(text).to_bytes(4, "big") + text for is_stderr, text in frames
-    )
+    stream = b"".join(bytes([kind, 0, 0, 0]) + len(text).to_bytes(4, "big") + text for kind, text in frames)
     reader, position, found = Frames(), 0, []
     while position < len(stream):
         size = data.draw(st.integers(1, len(stream) - position))

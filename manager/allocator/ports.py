@@ -1,6 +1,6 @@
 """Which service holds which published port, and a free one for who does not mind which."""
 
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -40,11 +40,19 @@ class PortTable:
     def allocate(self, service_id: str, wanted: Sequence[PortConfig]) -> tuple[PortConfig, ...]:
         """`wanted` with every automatic ingress port filled in; the service holds these, and no longer what it held.
 
-        A port that was picked for the service before stays its own while the rest of its description is the same.
+        A port that was picked for the service before stays its own while the rest of its description is the same; there
+        may be several that are described alike.
         Raises FailedPrecondition with the reason, and leaves everything as it was.
         """
-        picked = {_description(port): port for port in self._ports.get(service_id, ())}
-        chosen = [picked.pop(_description(port), port) if _is_automatic(port) else port for port in wanted]
+        picked: defaultdict[PortConfig, deque[PortConfig]] = defaultdict(deque)
+        asked = set(wanted)
+        for port in self._ports.get(service_id, ()):
+            if port not in asked:
+                picked[_description(port)].append(port)
+        chosen = [
+            former.popleft() if _is_automatic(port) and (former := picked[_description(port)]) else port
+            for port in wanted
+        ]
         self._check(service_id, chosen)
         taken = {(port.protocol, port.published_port) for port in chosen}
         for position, port in enumerate(chosen):

@@ -75,6 +75,32 @@ def test_API_05_an_update_keeps_the_automatic_ports():
     assert published(stage, "a") == [before[1]]
 
 
+@pytest.mark.parametrize(
+    "ports",
+    [
+        (port(80), port(80), port(80)),
+        (port(80), port(80, 8080)),
+        (port(80, 8080), port(80)),
+        (port(80, 8080), port(80), port(80, 8081), port(80)),
+    ],
+)
+def test_API_05_ports_that_are_described_alike_are_kept_apart(ports: tuple[PortConfig, ...]):
+    stage = Stage(Allocator())
+    put(stage, service("a", *ports))
+    first = published(stage, "a")
+    assert [given for given, asked in zip(first, ports, strict=True) if asked.published_port] == [
+        asked.published_port for asked in ports if asked.published_port
+    ]
+    assert len(set(first)) == len(ports)
+    update(stage, "a", *ports)
+    successor = Stage(Allocator())
+    successor.tx = stage.tx
+    successor.run()
+    assert published(successor, "a") == first
+    successor.remove(Service, "a")
+    successor.run()
+
+
 def test_API_05_the_next_leader_takes_earlier_allocations_back_before_it_gives_any():
     stage = Stage(Allocator())
     held = replace(service("old", port(80)), endpoint=Endpoint((port(80, FIRST_AUTOMATIC),)), meta=Meta(0, 1, 1))

@@ -11,6 +11,7 @@ from core.clock import SECOND
 from core.model import Availability, NodeSpec, TaskState, TaskStatus
 from manager.store import Transaction
 from pyswarm.engineapi.ports import InitRequest
+from tests.support.fake_engine import FakeEngine
 from tests.support.fake_node import FakeNode
 from tests.support.memory_cluster import MemoryCluster
 from tests.support.pyswarm_cli import PyswarmCli
@@ -45,6 +46,18 @@ async def test_a_dry_run_says_where_tasks_would_go_and_makes_nothing(pyswarm: Py
         ["vm2", "0", "its availability is drain: pyswarm node update --availability active vm2"],
     ]
     assert list(cluster.store.services()) == []
+
+
+async def test_a_dry_run_knows_the_platforms_of_the_image(
+    pyswarm: PyswarmCli, cluster: MemoryCluster, engine: FakeEngine
+):
+    told = {"Descriptor": {"digest": f"sha256:{'0' * 64}"}, "Platforms": [{"architecture": "s390x", "os": "linux"}]}
+    engine.answers["/distribution/nginx:latest/json"] = told
+    shown = await pyswarm("service", "create", "--dry-run", "--name", "web", "nginx")
+    assert shown.stdout.startswith("1 of 1 task of web would wait for a node: no suitable node (")
+    assert "runs linux/amd64, the image is for linux/s390x: " in shown.stdout
+    shown = await pyswarm("service", "create", "--dry-run", "--no-resolve-image", "--name", "web", "nginx")
+    assert shown.stdout.startswith("no task of web would wait for a node")
 
 
 async def test_a_dry_run_that_cannot_be_says_why(pyswarm: PyswarmCli, cluster: MemoryCluster):

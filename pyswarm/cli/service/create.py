@@ -50,12 +50,12 @@ def create(client: Client, /, image: str, arguments: tuple[str, ...], **given: A
     name = given["name"] or f"{random.choice(_ADJECTIVES.split())}_{random.choice(_NOUNS.split())}"
     spec = service_spec(name, image, arguments, given)
     change_references(client, spec["TaskTemplate"]["ContainerSpec"], given)
-    if given["dry_run"]:
-        print_explanation(client.post("/pyswarm/services/dry-run", spec), planned=True)
-        return
     template = spec["TaskTemplate"]
     headers = auth_headers(template["ContainerSpec"]["Image"]) if given["with_registry_auth"] else {}
     warning = "" if given["no_resolve_image"] else pin_image(client, template, headers)
+    if given["dry_run"]:
+        print_explanation(client.post("/pyswarm/services/dry-run", spec), planned=True)
+        return
     created = client.post("/services/create", spec, headers=headers)
     for text in filter(None, (*(created.get("Warnings") or ()), warning)):
         click.echo(text, err=True)

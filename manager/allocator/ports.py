@@ -45,9 +45,9 @@ class PortTable:
         Raises FailedPrecondition with the reason, and leaves everything as it was.
         """
         picked: defaultdict[PortConfig, deque[PortConfig]] = defaultdict(deque)
-        asked = set(wanted)
+        stated = {(port.protocol, port.published_port) for port in wanted}
         for port in self._ports.get(service_id, ()):
-            if port not in asked:
+            if (port.protocol, port.published_port) not in stated:
                 picked[_description(port)].append(port)
         chosen = [
             former.popleft() if _is_automatic(port) and (former := picked[_description(port)]) else port

@@ -101,6 +101,15 @@ def test_API_05_ports_that_are_described_alike_are_kept_apart(ports: tuple[PortC
     successor.run()
 
 
+def test_a_number_that_was_picked_and_is_now_asked_for_is_not_kept_for_another_port():
+    stage = Stage(Allocator())
+    put(stage, service("a", port(80)))
+    (picked,) = published(stage, "a")
+    update(stage, "a", port(80), port(443, picked))
+    first, second = published(stage, "a")
+    assert (first != picked, second) == (True, picked)
+
+
 def test_API_05_the_next_leader_takes_earlier_allocations_back_before_it_gives_any():
     stage = Stage(Allocator())
     held = replace(service("old", port(80)), endpoint=Endpoint((port(80, FIRST_AUTOMATIC),)), meta=Meta(0, 1, 1))

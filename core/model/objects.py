@@ -42,6 +42,7 @@ class Node:
     """The role its current certificate carries."""
     manager: ManagerStatus | None = None
     certificate_expires_at: int = 0
+    """When the last of all that it was ever given has expired: settings may have been changed to shorter ones since."""
     certificate_issuer: str = ""
     """SHA-256 (hex) of the DER of the root that signed the last certificate it was given."""
     port_errors: tuple[PortError, ...] = ()

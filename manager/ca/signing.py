@@ -113,7 +113,7 @@ def _certified(cluster: Cluster, node: Node, csr: bytes, now: int) -> tuple[Node
     issued = _issue(cluster, node, csr, now, max(cluster.spec.node_cert_expiry, MIN_LIFETIME))
     certified = replace(
         node,
-        certificate_expires_at=read_leaf(issued.certificate).expires_at,
+        certificate_expires_at=max(node.certificate_expires_at, read_leaf(issued.certificate).expires_at),
         certificate_issuer=root_fingerprint(signing(cluster.root_ca).cert),
     )
     return certified, issued

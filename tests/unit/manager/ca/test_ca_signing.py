@@ -188,6 +188,17 @@ def test_a_new_cluster_shares_nothing_with_another(clock: ManualClock) -> None:
     assert "SWMTKN" not in repr(one)
 
 
+async def test_CA_10_a_removed_node_is_remembered_for_its_longest_certificate(
+    manager: OneManager, clock: ManualClock
+) -> None:
+    first = await joined(manager, clock, manager.cluster.root_ca.manager_token)
+    shorter = replace(manager.cluster, spec=ClusterSpec(node_cert_expiry=HOUR))
+    await manager.change(lambda tx: tx.update(shorter))
+    await renewed(manager, clock)
+    cluster = with_removed_node(manager.cluster, manager.node(NODE), clock.now())
+    assert cluster.removed_nodes[NODE] == read_leaf(first.certificate).expires_at + 7 * DAY
+
+
 def test_CA_10_a_removed_node_is_remembered_until_a_week_after_its_certificate_expired(clock: ManualClock) -> None:
     cluster = new_cluster(clock.now(), new_id)
     node = Node("a" * 25, certificate_expires_at=clock.now() + 90 * DAY)

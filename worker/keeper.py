@@ -5,7 +5,16 @@ from collections.abc import Awaitable, Callable
 from random import Random
 
 from core.backoff import Backoff
-from core.errors import DeadlineExceeded, NotLeader, PermissionDenied, PyswarmError, Removed, Unauthenticated, Untrusted
+from core.errors import (
+    DeadlineExceeded,
+    NotLeader,
+    PermissionDenied,
+    PyswarmError,
+    Removed,
+    Unauthenticated,
+    Unavailable,
+    Untrusted,
+)
 from core.logs import logger
 from worker.managers import ManagerList
 from worker.session import is_cancelled
@@ -37,6 +46,10 @@ class SessionKeeper:
         comes back with an old log) says no more; only a leader that takes it all the same refutes it."""
         self._refusal = ""
         self._sent_on = False
+        self._welcomed = False
+        self._spent = 0.0
+        """Seconds that the last attempt took of the pause that follows it: a host without power answers nobody for two
+        seconds, and two of them with a pause each would take longer than a new leader waits."""
 
     @property
     def refusal(self) -> str:
@@ -47,6 +60,7 @@ class SessionKeeper:
     def welcomed(self) -> None:
         """The session under way is established."""
         self.removal = self._refusal = ""
+        self._welcomed = True
         self._managers.leads(self._addr)
         self._backoff.reset()
         self._patience = PATIENCE[0]
@@ -56,10 +70,12 @@ class SessionKeeper:
         while not is_cancelled():
             self._addr = self._managers.next()
             if not (self._addr and await self._try()):
-                await asyncio.sleep(self._backoff.next())
+                await asyncio.sleep(max(0.0, self._backoff.next() - self._spent))
 
     async def _try(self) -> bool:
         """One session; True if the next one is to be tried at once."""
+        now = asyncio.get_running_loop().time
+        begun, self._welcomed, self._spent = now(), False, 0.0
         try:
             await self._hold(self._addr, self._patience)
         except NotLeader as error:
@@ -71,6 +87,8 @@ class SessionKeeper:
             self._refusal = _refusal(self._addr, error)
             if isinstance(error, Removed):
                 self.removal = error.message
+            if isinstance(error, Unavailable) and not self._welcomed:
+                self._spent = now() - begun
             if isinstance(error, DeadlineExceeded):
                 self._patience = min(PATIENCE[1], 2 * self._patience)
         except Exception:

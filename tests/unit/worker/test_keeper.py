@@ -1,10 +1,11 @@
 """The search for the leader."""
 
 import asyncio
+from itertools import pairwise
 from random import Random
 
 from core.errors import NotLeader, PyswarmError, Removed, Unavailable
-from worker.keeper import SessionKeeper
+from worker.keeper import LONGEST_PAUSE, SessionKeeper
 from worker.managers import ManagerList
 
 
@@ -51,3 +52,46 @@ async def test_that_the_node_was_removed_is_not_overwritten_by_what_others_answe
     await asyncio.wait([keeping])
     removed = Removed("n1").message
     assert refusals == ["", removed, removed, ""]
+
+
+async def test_AGT_08_hosts_without_power_cost_less_than_a_new_leader_waits() -> None:
+    """Their managers let each attempt run out; the third, a follower, does not know yet who leads."""
+    now = asyncio.get_running_loop().time
+    asked: list[float] = []
+
+    async def hold(addr: str, patience: float) -> None:
+        if addr == "follower:2377":
+            asked.append(now())
+            raise NotLeader("")
+        await asyncio.sleep(2)
+        raise Unavailable("failed to connect")
+
+    managers = ManagerList(["dead1:2377", "dead2:2377", "follower:2377"])
+    keeping = asyncio.create_task(SessionKeeper(managers, Random(1), hold).run())
+    await asyncio.sleep(1000)
+    keeping.cancel()
+    await asyncio.wait([keeping])
+    rounds = [later - earlier for earlier, later in pairwise(asked)]
+    assert min(rounds) >= 4
+    assert max(rounds) <= 4 + LONGEST_PAUSE
+
+
+async def test_after_a_session_that_lasted_nodes_do_not_all_come_back_at_once() -> None:
+    now = asyncio.get_running_loop().time
+    broke: list[float] = []
+    pauses: list[float] = []
+
+    async def hold(addr: str, patience: float) -> None:
+        if broke:
+            pauses.append(now() - broke[-1])
+        keeper.welcomed()
+        await asyncio.sleep(60)
+        broke.append(now())
+        raise Unavailable("the session broke")
+
+    keeper = SessionKeeper(ManagerList(["one:2377"]), Random(1), hold)
+    keeping = asyncio.create_task(keeper.run())
+    await asyncio.sleep(1000)
+    keeping.cancel()
+    await asyncio.wait([keeping])
+    assert min(pauses) > 0

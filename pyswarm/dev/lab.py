@@ -39,11 +39,14 @@ class LabConfig:
         name = os.environ.get("PYSWARM_DEV_NAME", default.name)
         if not (name.isalnum() and name.isascii() and len(name) <= 8):
             raise LabError(f"PYSWARM_DEV_NAME is {name!r}: use up to 8 letters and digits")
-        return cls(
-            name=name,
-            root=Path(os.environ.get("PYSWARM_DEV_ROOT", default.root)),
-            subnet=IPv4Network(os.environ.get("PYSWARM_DEV_SUBNET", str(default.subnet))),
-        )
+        subnet = os.environ.get("PYSWARM_DEV_SUBNET", str(default.subnet))
+        try:
+            network = IPv4Network(subnet)
+        except ValueError:
+            network = None
+        if network is None or network.num_addresses < default.subnet.num_addresses:
+            raise LabError(f"PYSWARM_DEV_SUBNET is {subnet!r}: use a network like {default.subnet}, or a larger one")
+        return cls(name=name, root=Path(os.environ.get("PYSWARM_DEV_ROOT", default.root)), subnet=network)
 
 
 class Lab:

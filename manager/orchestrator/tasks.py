@@ -1,5 +1,6 @@
 """What the orchestrators say of tasks, and the few ways in which they change them."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -101,9 +102,13 @@ def _without_constraints(spec: TaskSpec) -> TaskSpec:
 
 def _has_ports(task: Task, service: Service) -> bool:
     """An automatic port of the spec stands for whatever was allocated to it."""
-    wanted = service.spec.endpoint.ports if service.spec.endpoint else ()
-    held = [replace(port, published_port=0) for port in task.ports]
-    return len(held) == len(wanted) and all(port in task.ports or port in held for port in wanted)
+    ports = service.spec.endpoint.ports if service.spec.endpoint else ()
+    if task.ports == ports:
+        return True
+    wanted, held = Counter(ports), Counter(task.ports)
+    stated = Counter({port: number for port, number in wanted.items() if port.published_port})
+    picked = Counter(replace(port, published_port=0) for port in (held - stated).elements())
+    return stated <= held and picked == wanted - stated
 
 
 def spec_changed(event: Event) -> bool:

@@ -184,6 +184,20 @@ def test_other_ports_replace_tasks_and_automatic_ones_that_stay_do_not(cluster: 
     assert outcome(cluster, service.id) is UpdateState.COMPLETED
 
 
+def test_ports_that_are_described_alike_are_counted(cluster: SmallCluster) -> None:
+    web, tls = PortConfig(target_port=80), PortConfig(target_port=443)
+    fixed = replace(web, published_port=8080)
+    service = cluster.create(replace(spec(1), endpoint=EndpointSpec(ports=(web, tls))))
+    for ports in ((web, web), (web, fixed), (fixed, web)):
+        cluster.obey()
+        before = [task.id for task in cluster.live(service.id)]
+        service = cluster.update(service.id, replace(spec(1), endpoint=EndpointSpec(ports=ports)))
+        cluster.obey()
+        (task,) = cluster.live(service.id)
+        assert set(task.ports) == set(service.endpoint.ports)
+        assert ([task.id] == before) == (ports == (fixed, web)), "only another order replaces no task"
+
+
 def test_UPD_04_an_update_that_is_paused_goes_on_when_it_is_asked_to(cluster: SmallCluster) -> None:
     service = deploy(cluster, spec(3))
     cluster.update(service.id, rolling(UpdateConfig(), replicas=3))

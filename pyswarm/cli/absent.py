@@ -15,6 +15,7 @@ FLAGS: Mapping[str, frozenset[str]] = {
     "join": frozenset({"data-path-addr"}),
     "update": frozenset({"external-ca"}),
     "ca": frozenset({"external-ca"}),
+    "secret create": frozenset({"driver"}),
 }
 """The flags' long names by command, without its `swarm`."""
 

@@ -29,7 +29,8 @@ ALIKE = [
     "service create", "service update", "service ls", "service ps", "service logs", "service inspect", "service scale",
     "service rollback", "service rm", "node ls", "node ps", "node inspect", "node update", "node promote",
     "node demote", "node rm", "swarm init", "swarm join", "swarm leave", "swarm update", "swarm join-token", "swarm ca",
-    "swarm unlock", "swarm unlock-key",
+    "swarm unlock", "swarm unlock-key", "secret create", "secret ls", "secret inspect", "secret rm", "config create",
+    "config ls", "config inspect", "config rm", "events",
 ]  # fmt: skip
 
 
@@ -55,6 +56,7 @@ async def test_every_flag_of_dockers_is_there_or_refused_by_name(docker: DockerC
         (["service", "create", "--isolation=hyperv", "busybox"], "--isolation is not supported by pyswarm yet"),
         (["service", "create", "--network=a", "busybox"], "--network is not supported by pyswarm yet"),
         (["swarm", "init", "--external-ca", "a"], "--external-ca is not supported by pyswarm yet"),
+        (["secret", "create", "--driver=vault", "a", "-"], "--driver is not supported by pyswarm yet"),
         (["update", "--autolock=maybe"], 'invalid argument "maybe" for "--autolock" flag'),
         (["init", "--data-path-port", "1"], "--data-path-port is not supported by pyswarm yet"),
         (["service", "ls", "--tty"], "unknown flag: --tty"),

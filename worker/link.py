@@ -1,6 +1,6 @@
 """What the agent sees of a manager: the part of the generated stub that it uses. Simulations put their own here."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
 
@@ -32,13 +32,22 @@ Connect = Callable[[str], AbstractAsyncContextManager[Dispatcher]]
 """Opens a connection to the manager at host:port, and closes it."""
 
 
-def over_channel(channel: Callable[[str], grpc.aio.Channel]) -> Connect:
+_OPTIONS = (("grpc.http2.ping_timeout_ms", 2000),)
+"""A manager that stands still (its host is paused) keeps its connections open: only a ping without an answer tells.
+gRPC waits a minute for it, whatever the timeout of its keepalive is; a new leader waits four seconds for its nodes."""
+
+
+class OpenChannel(Protocol):
+    def __call__(self, addr: str, *, options: Sequence[tuple[str, int | str]]) -> grpc.aio.Channel: ...
+
+
+def over_channel(channel: OpenChannel) -> Connect:
     """Connections over gRPC. `channel` makes a new one to an address: one per session, so that each session is held
     with the certificate of its time."""
 
     @asynccontextmanager
     async def connect(addr: str) -> AsyncIterator[Dispatcher]:
-        async with channel(addr) as opened:
+        async with channel(addr, options=_OPTIONS) as opened:
             stub: Any = DispatcherStub(opened)
             yield stub
 

@@ -11,6 +11,7 @@ from core.clock import SteadyClock
 from core.errors import NotLeader
 from core.model import TaskState, TaskStatus
 from core.rpc import abort
+from identity.channels import CHANNEL_OPTIONS
 from proto import dispatcher_pb2 as pb
 from proto.dispatcher_pb2_grpc import DispatcherServicer, add_DispatcherServicer_to_server
 from tests.support.tasks import make_task
@@ -76,9 +77,10 @@ class Host:
         return f"127.0.0.1:{port}", server
 
     def agent(self, *managers):
-        options = [("grpc.use_local_subchannel_pool", 1)]
         agent = Agent(
-            connect=over_channel(lambda addr: grpc.aio.insecure_channel(addr, options)),
+            connect=over_channel(
+                lambda addr, *, options: grpc.aio.insecure_channel(addr, [*CHANNEL_OPTIONS, *options])
+            ),
             managers=managers,
             executor=FakeExecutor(),
             database=MemoryDatabase(),
@@ -145,3 +147,47 @@ async def test_AGT_08_a_description_that_changed_makes_a_new_session(host):
     await leader.until(lambda it: it.sessions == 2)
     agent.reconnect()
     await leader.until(lambda it: it.sessions == 3)
+
+
+class Standstill:
+    """A way to `addr` on which nothing goes any more once it `stands`, and nobody is told."""
+
+    def __init__(self, addr):
+        self._host, _, self._port = addr.partition(":")
+        self._stands = asyncio.Event()
+        self._writers = []
+
+    async def __aenter__(self):
+        self._server = await asyncio.start_server(self._join, "127.0.0.1", 0)
+        self.addr = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *_):
+        self._server.close()
+        for writer in self._writers:
+            writer.close()
+
+    def stand(self):
+        self._stands.set()
+
+    async def _join(self, reader, writer):
+        inner_reader, inner_writer = await asyncio.open_connection(self._host, self._port)
+        self._writers += [writer, inner_writer]
+        await asyncio.gather(self._pass(reader, inner_writer), self._pass(inner_reader, writer))
+
+    async def _pass(self, reader, writer):
+        while data := await reader.read(1 << 16):
+            if not self._stands.is_set():
+                writer.write(data)
+
+
+async def test_AGT_08_a_manager_that_stands_still_is_left_though_its_connection_lasts(host):
+    paused, successor = Leader(make_task()), Leader(make_task())
+    addr, _ = await host.serve(paused)
+    async with Standstill(addr) as way:
+        other, _ = await host.serve(successor)
+        host.agent(way.addr, other)
+        await paused.until(Leader.all_running)
+        way.stand()
+        async with asyncio.timeout(30):
+            await successor.until(Leader.all_running)

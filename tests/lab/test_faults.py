@@ -123,6 +123,7 @@ def test_a_frozen_leader_is_replaced_and_obeys_when_it_thaws(web: Cluster) -> No
     other = next(name for name in ("m1", "m2", "m3") if name != leader)
     web.host(leader).freeze()
     wait_for("another leader", patiently(lambda: _leader_seen_by(web, other) not in ("", leader)))
+    wait_for("the others ready", patiently(lambda: _count_ready(web, other) == 4))
     web.pyswarm(other, "service", "create", "-d", "--name", "meanwhile", "--replicas", "0", "busybox", "true")
     web.host(leader).thaw()
     wait_for("five ready", patiently(lambda: _count_ready(web, other) == 5))

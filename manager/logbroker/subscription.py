@@ -69,10 +69,12 @@ class Subscription:
         self._error: PyswarmError | None = None
 
     def begin(self) -> None:
-        """Asks for all tasks that have a node."""
+        """Asks for all tasks that have a node; without `follow`, says how many do not yet."""
         found = [task for service_id in self._service_ids for task in self._view.tasks_of_service(service_id)]
         found += [task for task_id in self._task_ids if (task := self._view.task(task_id)) is not None]
         self._ask(found)
+        if not self._options.follow and (unplaced := [task for task in found if _waits_for_a_node(task)]):
+            self._warnings.append(self._without_node(unplaced))
 
     def observe(self, events: Iterable[Event]) -> None:
         """With `follow`: asks for tasks that have come, and ends once everything asked for has gone."""
@@ -242,5 +244,14 @@ class Subscription:
         task_id, service_id = next(iter(part.tasks.items()))
         return LogLine(service_id, part.node_id, task_id, self._clock.now(), True, text.encode())
 
+    def _without_node(self, tasks: Sequence[Task]) -> LogLine:
+        first, have = tasks[0], "task has" if len(tasks) == 1 else "tasks have"
+        text = f"warning: incomplete log: {len(tasks)} {have} not been scheduled: pyswarm service explain says why\n"
+        return LogLine(first.service_id, "", first.id, self._clock.now(), True, text.encode())
+
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+def _waits_for_a_node(task: Task) -> bool:
+    return task.status.state < TaskState.ASSIGNED and task.desired_state < TaskState.SHUTDOWN

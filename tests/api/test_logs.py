@@ -24,7 +24,9 @@ async def manager(node: FakeNode) -> FakeNode:
     return node
 
 
-@pytest.mark.parametrize("query", ["", "stdout=0&stderr=0", "stdout=1&tail=x", "stdout=1&since=x", "stdout=1&until=5"])
+@pytest.mark.parametrize(
+    "query", ["", "stdout=0&stderr=0", "stdout=1&tail=x", "stdout=1&tail=-1", "stdout=1&since=x", "stdout=1&until=5"]
+)
 async def test_logs_must_be_asked_for_sensibly(session, manager, query):
     async with session.get(f"{BASE}/services/web/logs?{query}") as response:
         assert response.status == 400

@@ -74,8 +74,10 @@ def _read_options(request: web.Request) -> LogOptions:
 
 def _read_tail(text: str) -> int:
     """Lines; -1 for all."""
-    if text in ("", "all", "-1"):
+    if text in ("", "all"):
         return -1
+    if text.startswith("-"):
+        raise InvalidArgument("negative tail values not supported: give a number of lines, or all")
     if not (text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= _MAX_TAIL):
         raise InvalidArgument(f"invalid tail {text!r}: give a number of lines, or all")
     return int(text)

@@ -121,6 +121,21 @@ async def test_LOG_01_a_node_that_is_gone_is_named_at_the_end() -> None:
                 assert (warning.node_id, warning.task_id, warning.stderr) == ("n2", "b", True)
 
 
+@pytest.mark.parametrize("asked", [(), ("c", "d")])
+async def test_LOG_01_tasks_that_have_no_node_yet_are_told_of_at_the_end(asked: tuple[str, ...]) -> None:
+    async with leading(prepare=web) as leader, leader.agent("n1") as one, leader.agent("n2") as two:
+        waiting = make_task("c", "", TaskState.PENDING)
+        given_up = replace(make_task("e", "", TaskState.PENDING), desired_state=TaskState.SHUTDOWN)
+        await leader.put(waiting, make_task("d", "", TaskState.NEW), given_up)
+        for agent in (one, two):
+            await agent.welcomed()
+        async with reading(leader, None, *asked) as reader:
+            for agent in () if asked else (one, two):
+                await agent.publish(answer(agent, await agent.next("logs"), done=True))
+            said = "warning: incomplete log: 2 tasks have not been scheduled: pyswarm service explain says why"
+            assert await reader.end() == [said]
+
+
 async def test_LOG_01_a_node_that_leaves_half_way_does_not_hold_it_up() -> None:
     async with leading(prepare=web) as leader:
         async with reading(leader, None, "a") as reader, leader.agent("n1"):
@@ -164,13 +179,6 @@ async def test_LOG_01_a_log_that_breaks_off_or_cannot_be_read_is_named() -> None
                 "warning: incomplete log from node host: the engine is gone",
                 "warning: incomplete log from node host: its log broke off",
             ]
-
-
-async def test_LOG_01_a_task_that_has_no_node_yet_has_an_empty_log() -> None:
-    async with leading() as leader:
-        await leader.put(make_service(), make_task("new", "", TaskState.PENDING))
-        async with reading(leader) as reader:
-            assert await reader.end() == []
 
 
 async def test_LOG_02_followed_tasks_and_nodes_that_come_later_are_asked_for_once_each() -> None:

@@ -197,7 +197,8 @@ class Manager:
 
     def _follow_settings(self) -> None:
         if self.store.cluster is not None:
-            self._raft.snapshot_every(self.store.cluster.spec.snapshot_interval)
+            spec = self.store.cluster.spec
+            self._raft.set_snapshots(spec.snapshot_interval, spec.keep_old_snapshots)
 
     # -- leadership
 

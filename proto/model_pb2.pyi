@@ -1047,6 +1047,7 @@ class ClusterSpec(_message.Message):
     AUTO_LOCK_FIELD_NUMBER: _builtins.int
     LOG_DRIVER_FIELD_NUMBER: _builtins.int
     FORCE_ROTATE_FIELD_NUMBER: _builtins.int
+    KEEP_OLD_SNAPSHOTS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     task_history_limit: _builtins.int
     heartbeat_period: _builtins.int
@@ -1054,6 +1055,7 @@ class ClusterSpec(_message.Message):
     snapshot_interval: _builtins.int
     auto_lock: _builtins.bool
     force_rotate: _builtins.int
+    keep_old_snapshots: _builtins.int
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     @_builtins.property
@@ -1070,10 +1072,11 @@ class ClusterSpec(_message.Message):
         auto_lock: _builtins.bool = ...,
         log_driver: Global___LogDriver | None = ...,
         force_rotate: _builtins.int = ...,
+        keep_old_snapshots: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["log_driver", b"log_driver"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["auto_lock", b"auto_lock", "force_rotate", b"force_rotate", "heartbeat_period", b"heartbeat_period", "labels", b"labels", "log_driver", b"log_driver", "name", b"name", "node_cert_expiry", b"node_cert_expiry", "snapshot_interval", b"snapshot_interval", "task_history_limit", b"task_history_limit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auto_lock", b"auto_lock", "force_rotate", b"force_rotate", "heartbeat_period", b"heartbeat_period", "keep_old_snapshots", b"keep_old_snapshots", "labels", b"labels", "log_driver", b"log_driver", "name", b"name", "node_cert_expiry", b"node_cert_expiry", "snapshot_interval", b"snapshot_interval", "task_history_limit", b"task_history_limit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

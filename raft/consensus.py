@@ -194,9 +194,10 @@ class RaftNode:
         """
         await rotate_key(unlock_key, self._standing, self._engine.post, self._timing)
 
-    def snapshot_every(self, entries: int) -> None:
-        """From now on, in place of the timing's `snapshot_entries`."""
-        self._engine.post(ev.SnapshotEvery(entries))
+    def set_snapshots(self, every: int, older: int = 0) -> None:
+        """From now on one is taken after so many entries, in place of the timing's `snapshot_entries`, and so many of
+        those whose place a later one has taken are kept, up to the next rotation of the data key."""
+        self._engine.post(ev.SnapshotSettings(every, older))
 
     async def _hand_over(self) -> None:
         led = self._standing.status.term

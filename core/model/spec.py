@@ -170,6 +170,8 @@ class ClusterSpec:
     node_cert_expiry: int = 90 * 24 * 3600 * 1_000_000_000
     snapshot_interval: int = 10_000
     """Log entries between snapshots."""
+    keep_old_snapshots: int = 0
+    """How many a manager keeps of those whose place a later one has taken."""
     auto_lock: bool = False
     """Managers' keys on disk are sealed with the unlock key."""
     log_driver: LogDriver | None = None

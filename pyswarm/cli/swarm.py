@@ -37,7 +37,7 @@ _SETTINGS = (
     ("cert_expiry", DURATION, "CAConfig", "NodeCertExpiry", "Validity of node certificates, at least 1h (2160h)."),
     ("task_history_limit", NUMBER, "Orchestration", "TaskHistoryRetentionLimit", "Tasks kept of every slot (5)."),
     ("snapshot_interval", COUNT, "Raft", "SnapshotInterval", "Log entries between snapshots."),
-    ("max_snapshots", COUNT, "Raft", "KeepOldSnapshots", "Older snapshots to keep; pyswarm keeps none (0)."),
+    ("max_snapshots", COUNT, "Raft", "KeepOldSnapshots", "Older snapshots that managers keep (0)."),
 )
 
 advertise_option = click.option(

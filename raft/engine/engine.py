@@ -296,8 +296,9 @@ class Engine:
                 self._snapshot_sent(event)
             case ev.RotateKey():
                 self._rotation.begin(event.unlock_key, event.done)
-            case ev.SnapshotEvery():
+            case ev.SnapshotSettings():
                 self._core.snapshot_every(event.entries)
+                self._snapshots.keep_older(event.older)
             case ev.Quit():
                 self.quit = True
 

@@ -91,10 +91,11 @@ class RotateKey:
 
 
 @dataclass(frozen=True, slots=True)
-class SnapshotEvery:
-    """From now on a snapshot is taken after so many entries."""
+class SnapshotSettings:
+    """From now on a snapshot is taken after so many entries, and so many older ones are kept."""
 
     entries: int
+    older: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ Event = (
     | SnapshotArrived
     | SnapshotSent
     | RotateKey
-    | SnapshotEvery
+    | SnapshotSettings
     | Quit
 )
 

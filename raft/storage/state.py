@@ -15,6 +15,7 @@ from raft.storage.header import Owner
 from raft.storage.journal import SUFFIX, Journal, Sync
 from raft.storage.keys import KeyRing, create_keys, load_keys
 from raft.storage.loader import create_journal, new_owner, open_journal
+from raft.storage.older import keep_newest
 from raft.storage.reader import Reading, read_journal
 from raft.storage.snapshot import FILE, Snapshot, sealed_with
 
@@ -48,12 +49,14 @@ class State:
         return path.exists() and sealed_with(path) == self.keys.current.id
 
     def retire_keys(self) -> None:
-        """Seals the log anew with the data key of now and forgets all others. The snapshot, if any, must be current.
+        """Seals the log anew with the data key of now and forgets all others, with the older snapshots, which nobody
+        could read any more. The snapshot, if any, must be current.
 
         After a crash each file is still sealed with a key that is held. Raises StorageFailed.
         """
         assert not self.snapshot_path.exists() or self.has_current_snapshot()
         self.journal.reseal(self.keys.current)
+        keep_newest(self.folder, 0)
         self.keys.retire()
 
 

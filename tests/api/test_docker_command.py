@@ -48,14 +48,18 @@ async def test_cluster_settings_are_set_at_init_and_changed_later(docker, node):
         "--dispatcher-heartbeat=6s",
         "--task-history-limit=6",
         "--snapshot-interval=9000",
+        "--max-snapshots=3",
     )
     await docker("swarm", "init", *settings)
     spec = node.cluster.cluster.spec
     assert (spec.node_cert_expiry, spec.heartbeat_period) == (2000 * 3600 * 10**9, 6 * 10**9)
-    assert (spec.task_history_limit, spec.snapshot_interval) == (6, 9000)
+    assert (spec.task_history_limit, spec.snapshot_interval, spec.keep_old_snapshots) == (6, 9000, 3)
     await docker("swarm", "update", "--dispatcher-heartbeat=3s")
     assert node.cluster.cluster.spec.heartbeat_period == 3 * 10**9
     assert node.cluster.cluster.spec.task_history_limit == 6
+    assert node.cluster.cluster.spec.keep_old_snapshots == 3
+    await docker("swarm", "update", "--max-snapshots=0")
+    assert node.cluster.cluster.spec.keep_old_snapshots == 0
 
 
 async def test_join_tokens_are_shown_and_rotated(docker, cluster):

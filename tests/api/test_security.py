@@ -213,14 +213,3 @@ async def test_CA_06_while_nodes_are_missing_both_roots_are_shown_for_what_they_
     assert tls["vm2"]["TrustRoot"] == old.decode()
     assert sorted((await docker("node", "ls", "--format", "{{.TLSStatus}}")).lines) == ["Needs Rotation"] * 2
     assert signed_by(load_certificate(both.rotation.cross_signed), load_certificate(old))
-
-
-@pytest.mark.parametrize("flags", [["--max-snapshots", "3"]])
-async def test_what_pyswarms_log_has_not_is_refused_with_the_reason(
-    command: Any, node: FakeNode, flags: list[str]
-) -> None:
-    await command("swarm", "init")
-    refused = await command.run("swarm", "update", *flags)
-    assert refused.exit == 1
-    assert "KeepOldSnapshots can not be set" in refused.stderr
-    await command("swarm", "update", "--max-snapshots", "0")

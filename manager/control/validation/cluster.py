@@ -9,6 +9,7 @@ from manager.control.validation.task import validate_log_driver
 MIN_HEARTBEAT = 100 * MILLISECOND
 MAX_HEARTBEAT = 3600 * SECOND
 MIN_CERT_EXPIRY = 3600 * SECOND
+MAX_OLD_SNAPSHOTS = 100
 
 
 def validate_cluster_spec(spec: ClusterSpec) -> None:
@@ -21,6 +22,10 @@ def validate_cluster_spec(spec: ClusterSpec) -> None:
     check_duration("the node certificates' expiry", spec.node_cert_expiry, MIN_CERT_EXPIRY)
     if spec.snapshot_interval < 1:
         raise InvalidArgument("the snapshot interval must be at least 1 log entry")
+    if not 0 <= spec.keep_old_snapshots <= MAX_OLD_SNAPSHOTS:
+        raise InvalidArgument(
+            f"at most {MAX_OLD_SNAPSHOTS} older snapshots can be kept: each is as large as all that the managers hold"
+        )
     if spec.log_driver is not None:
         validate_log_driver(spec.log_driver)
     check_size(spec)

@@ -12,7 +12,7 @@ from pyswarm.engineapi.wire.tls import show_cluster_tls
 
 _SUBNET_SIZE = 24
 _DATA_PATH_PORT = 4789
-_RAFT = {"KeepOldSnapshots": 0, "LogEntriesForSlowFollowers": 500, "ElectionTick": 10, "HeartbeatTick": 1}
+_RAFT = {"LogEntriesForSlowFollowers": 500, "ElectionTick": 10, "HeartbeatTick": 1}
 """Settings of Docker's Raft that pyswarm's has not: shown as Docker's defaults, refused with any other value."""
 
 
@@ -36,7 +36,12 @@ def read_cluster_fields(fields: Fields, base: ClusterSpec) -> tuple[ClusterSpec,
     if dispatcher is not None:
         spec = replace(spec, heartbeat_period=dispatcher.integer("HeartbeatPeriod") or base.heartbeat_period)
     if raft is not None:
-        spec = replace(spec, snapshot_interval=raft.integer("SnapshotInterval") or base.snapshot_interval)
+        older = raft.maybe_integer("KeepOldSnapshots")
+        spec = replace(
+            spec,
+            snapshot_interval=raft.integer("SnapshotInterval") or base.snapshot_interval,
+            keep_old_snapshots=base.keep_old_snapshots if older is None else older,
+        )
         for key, ours in _RAFT.items():
             if raft.integer(key) not in (0, ours):
                 raise InvalidArgument(f"{raft.name(key)} can not be set: pyswarm's Raft has no such setting")
@@ -65,7 +70,11 @@ def show_cluster_spec(spec: ClusterSpec) -> Json:
         "Name": spec.name,
         "Labels": ordered(spec.labels),
         "Orchestration": {"TaskHistoryRetentionLimit": spec.task_history_limit},
-        "Raft": {"SnapshotInterval": spec.snapshot_interval, **_RAFT},
+        "Raft": {
+            "SnapshotInterval": spec.snapshot_interval,
+            "KeepOldSnapshots": spec.keep_old_snapshots,
+            **_RAFT,
+        },
         "Dispatcher": {"HeartbeatPeriod": spec.heartbeat_period},
         "CAConfig": {"NodeCertExpiry": spec.node_cert_expiry, **some(ForceRotate=spec.force_rotate)},
         "TaskDefaults": given(LogDriver=spec.log_driver and show_log_driver(spec.log_driver)),

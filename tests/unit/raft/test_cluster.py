@@ -244,8 +244,39 @@ async def test_how_often_a_snapshot_is_taken_may_be_changed_while_it_runs(tmp_pa
         for number in range(30):
             await manager.propose(b"%d" % number)
         assert not snapshot.exists()
-        manager.raft.snapshot_every(20)
+        manager.raft.set_snapshots(20)
         await until(snapshot.exists)
+
+
+async def test_older_snapshots_are_kept_until_the_data_key_changes(tmp_path: Path) -> None:
+    async with cluster(tmp_path, 1, replace(FAST, keep_entries=2)) as made:
+        (manager,) = made.managers
+
+        def older() -> list[str]:
+            return sorted(path.name for path in manager.folder.glob(f"{SNAPSHOT}-*"))
+
+        async def another() -> None:
+            before = (manager.folder / SNAPSHOT).stat().st_ino if (manager.folder / SNAPSHOT).exists() else 0
+            while not (manager.folder / SNAPSHOT).exists() or (manager.folder / SNAPSHOT).stat().st_ino == before:
+                await written(made, b"more")
+
+        manager.raft.set_snapshots(20, older=2)
+        for _ in range(4):
+            await another()
+        await until(lambda: len(older()) == 2)
+        first, second = older()
+        assert (manager.folder / first).stat().st_mode & 0o777 == 0o600
+        await another()
+        await until(lambda: older()[0] == second)
+        manager.raft.set_snapshots(20, older=1)
+        await until(lambda: len(older()) == 1)
+        await manager.kill()
+        await manager.start()
+        manager.raft.set_snapshots(20, older=1)
+        await another()
+        assert len(older()) == 1
+        await manager.raft.rotate_key()
+        await until(lambda: not older())
 
 
 async def test_a_snapshot_under_way_holds_up_no_heartbeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,8 @@ MAX_BOOTSTRAP_SIZE = 64 << 10
 _MILLISECONDS = 1000
 
 _KEEPALIVE: tuple[Option, ...] = (
-    # Two seconds of silence on a connection with calls, then two more without an answer, and it is given up.
+    # Two seconds of silence on a connection with calls, then two more without an answer, and it is given up; but only
+    # after gRPC's ping time-out of a minute if the other host still acknowledges bytes: see worker/link.py.
     ("grpc.keepalive_time_ms", 2 * _MILLISECONDS),
     ("grpc.keepalive_timeout_ms", 2 * _MILLISECONDS),
     ("grpc.http2.max_pings_without_data", 0),

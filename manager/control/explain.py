@@ -20,7 +20,7 @@ from core.model import (
 )
 from core.words import agreeing
 from manager.control import services
-from manager.control.remedies import describe, has_failed, lately_failed, remedy
+from manager.control.remedies import describe, ended_for_good, has_failed, lately_failed, remedy
 from manager.controllers import new_controllers
 from manager.orchestrator.tasks import is_live
 from manager.scheduler.verdicts import verdicts
@@ -42,12 +42,20 @@ def explain_service(scratch: Scratch, service: Service) -> Explanation:
     tasks = [task for task in scratch.tx.tasks_of_service(service.id) if is_live(task)]
     waiting = [task for task in tasks if _waits(task)]
     failed = lately_failed(scratch.tx, service, scratch.now)
-    message = _summary(service, waiting, len(tasks))
+    message = "; ".join(
+        part
+        for part in (
+            _summary(service, waiting, len(tasks)),
+            failed and describe(failed, scratch.now),
+            ended_for_good(scratch.tx, service, scratch.now),
+        )
+        if part
+    )
     return Explanation(
         service_id=service.id,
         service_name=service.spec.name,
         waiting=len(waiting),
-        message=f"{message}; {describe(failed, scratch.now)}" if failed else message,
+        message=message,
         nodes=tuple(
             _with_failures(verdict, failed, scratch.now)
             for verdict in _verdicts(scratch, waiting[0] if waiting else _next_task(service))

@@ -6,7 +6,8 @@ from core.clock import SECOND
 from core.model import Service, Task, TaskState
 from core.units import format_duration
 from core.words import agreeing
-from manager.orchestrator.tasks import is_dirty
+from manager.orchestrator.restart import is_filled
+from manager.orchestrator.tasks import is_dirty, is_wanted
 from manager.scheduler.failures import LATELY
 from manager.store import View
 
@@ -45,6 +46,22 @@ def describe(failed: Sequence[Task], now: int) -> str:
     ends = " or ".join(sorted({task.status.state.name.lower() for task in failed}))
     count = f"{len(failed)} {agreeing(len(failed), 'task')} {ends}"
     return f"{count} in the last {format_duration(seconds * SECOND)}: {status.err or status.message}"
+
+
+def ended_for_good(view: View, service: Service, now: int) -> str:
+    """How many tasks the restart policy lets run no more; empty if none, and of jobs, which end."""
+    if service.spec.mode.is_job:
+        return ""
+    ended = sum(
+        not any(map(is_wanted, tasks)) and is_filled(view, service, tasks, now)
+        for tasks in view.slots(service.id).values()
+    )
+    if not ended:
+        return ""
+    return (
+        f"{ended} {agreeing(ended, 'task')} ended for good, as the restart policy says: "
+        f"pyswarm service update --force {service.spec.name} starts anew"
+    )
 
 
 def remedy(task: Task, host: str) -> str:

@@ -90,13 +90,13 @@ def replace_task(tx: Transaction, service: Service, task: Task, ids: IdSource, n
         tx.create(successor(service, task, ids, now))
 
 
-def is_filled(tx: Transaction, service: Service, tasks: Sequence[Task], now: int) -> bool:
+def is_filled(view: View, service: Service, tasks: Sequence[Task], now: int) -> bool:
     """Whether the slot needs no new task: it has one that lives or is about to be replaced, or the last one has ended
     and is not to be replaced unless it would be another."""
     if any(is_wanted(task) for task in tasks):
         return True
     last = newest(task for task in tasks if task.desired_state < TaskState.REMOVE)
-    return last is not None and not is_dirty(tx, last, service) and not may_replace(tx, service, last, now)
+    return last is not None and not is_dirty(view, last, service) and not may_replace(view, service, last, now)
 
 
 def start_time(view: View, service: Service, task: Task, now: int) -> int:

@@ -25,6 +25,8 @@ from core.model import (
     PublishMode,
     ResourceRequirements,
     Resources,
+    RestartCondition,
+    RestartPolicy,
     Role,
     Service,
     ServiceMode,
@@ -36,6 +38,7 @@ from manager.store import Transaction
 from tests.support.control_world import ControlWorld, make_spec
 
 GIB = 1 << 30
+NEVER, ONCE = RestartPolicy(condition=RestartCondition.NONE), RestartPolicy(max_attempts=1)
 
 
 @pytest.fixture
@@ -298,6 +301,18 @@ async def test_a_node_says_why_tasks_fail_there_and_what_would_change_it(
     assert explanation.message == f"no task of web waits for a node; {found}"
     said = (await world.control.explain_task("t1")).message
     assert said == f"the task has its node, and is {state.name.lower()}: {err}: {advice}"
+
+
+@pytest.mark.parametrize(("restart", "tells"), [(RestartPolicy(), False), (NEVER, True), (ONCE, False)])
+async def test_a_service_whose_tasks_ended_for_good_says_so(
+    world: ControlWorld, restart: RestartPolicy, tells: bool
+) -> None:
+    await put(world, "vm")
+    service = await create(world, restart=restart)
+    await fail(world, service, "t1", "task: non-zero exit (1)", TaskState.FAILED)
+    said = (await world.control.explain_service("web")).message
+    ending = "; 1 task ended for good, as the restart policy says: pyswarm service update --force web starts anew"
+    assert said.endswith(ending) == tells
 
 
 async def test_only_what_failed_lately_and_of_the_present_spec_counts(world: ControlWorld) -> None:

@@ -32,23 +32,36 @@ Connect = Callable[[str], AbstractAsyncContextManager[Dispatcher]]
 """Opens a connection to the manager at host:port, and closes it."""
 
 
-_OPTIONS = (("grpc.http2.ping_timeout_ms", 2000),)
+_SESSION = (("grpc.http2.ping_timeout_ms", 2000), ("grpc.http2.bdp_probe", 0))
 """A manager that stands still (its host is paused) keeps its connections open: only a ping without an answer tells.
-gRPC waits a minute for it, whatever the timeout of its keepalive is; a new leader waits four seconds for its nodes."""
+gRPC waits a minute for it, whatever the timeout of its keepalive is; a new leader waits four seconds for its nodes.
+No pings among the data, to measure the line: on a slow one their answers wait behind it for longer than that."""
 
 
 class OpenChannel(Protocol):
-    def __call__(self, addr: str, *, options: Sequence[tuple[str, int | str]]) -> grpc.aio.Channel: ...
+    def __call__(self, addr: str, *, options: Sequence[tuple[str, int | str]] = ()) -> grpc.aio.Channel: ...
 
 
 def over_channel(channel: OpenChannel) -> Connect:
-    """Connections over gRPC. `channel` makes a new one to an address: one per session, so that each session is held
+    """Connections over gRPC. `channel` makes a new one to an address: new ones for each session, so that it is held
     with the certificate of its time."""
 
     @asynccontextmanager
     async def connect(addr: str) -> AsyncIterator[Dispatcher]:
-        async with channel(addr, options=_OPTIONS) as opened:
-            stub: Any = DispatcherStub(opened)
-            yield stub
+        async with channel(addr, options=_SESSION) as session, channel(addr) as logs:
+            yield _Manager(session, logs)
 
     return connect
+
+
+class _Manager:
+    """What it says and hears in a session waits for no log: those go over a channel of their own, which connects when
+    the first is asked for."""
+
+    def __init__(self, session: grpc.aio.Channel, logs: grpc.aio.Channel) -> None:
+        held: Any = DispatcherStub(session)
+        beside: Any = DispatcherStub(logs)
+        self.Session: Callable[[], Stream] = held.Session
+        self.PublishLogs: Callable[[AsyncIterable[pb.PublishLogsRequest]], Awaitable[pb.PublishLogsResponse]] = (
+            beside.PublishLogs
+        )

@@ -46,7 +46,7 @@ def explain_service(scratch: Scratch, service: Service) -> Explanation:
         part
         for part in (
             _summary(service, waiting, len(tasks)),
-            failed and describe(failed, scratch.now),
+            describe(failed, scratch.now) if failed else "",
             ended_for_good(scratch.tx, service, scratch.now),
         )
         if part

@@ -1,13 +1,13 @@
 """How often a service's tasks have failed lately, with what error, and what would change it. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from core.clock import SECOND
 from core.model import Service, Task, TaskState
 from core.units import format_duration
 from core.words import agreeing
 from manager.orchestrator.restart import is_filled
-from manager.orchestrator.tasks import is_dirty, is_wanted
+from manager.orchestrator.tasks import ended_by_itself, is_dirty, is_wanted, may_have, newest
 from manager.scheduler.failures import LATELY
 from manager.store import View
 
@@ -53,8 +53,9 @@ def ended_for_good(view: View, service: Service, now: int) -> str:
     if service.spec.mode.is_job:
         return ""
     ended = sum(
-        not any(map(is_wanted, tasks)) and is_filled(view, service, tasks, now)
-        for tasks in view.slots(service.id).values()
+        _ended_by_itself(tasks) and is_filled(view, service, tasks, now)
+        for slot, tasks in view.slots(service.id).items()
+        if isinstance(slot, int) or may_have(view.node(slot), service)
     )
     if not ended:
         return ""
@@ -70,6 +71,12 @@ def remedy(task: Task, host: str) -> str:
     usual = f"change what they ask for, or {_KEEP_AWAY}" if rejected else _LOGS
     advice = next((advice for part, advice in _REMEDIES.items() if part in task.status.err), usual)
     return advice.format(host=host, service=task.service_name)
+
+
+def _ended_by_itself(tasks: Iterable[Task]) -> bool:
+    """Whether the last task of a slot did, and none is wanted any more."""
+    last = newest(tasks)
+    return last is not None and not is_wanted(last) and ended_by_itself(last)
 
 
 def _failed_at(task: Task) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from core.clock import SECOND
 from core.model import Availability, Node, NodeState, Service, Task, TaskState, UpdateConfig, UpdateState
 from core.units import format_duration
-from manager.orchestrator.restart import delay_of, still_runs
+from manager.orchestrator.restart import delay_of, may_replace, still_runs
 from manager.orchestrator.tasks import (
     ended_by_itself,
     is_dirty,
@@ -129,7 +129,7 @@ class Rollout:
             if moved or slot in self.doubled or state_of(service) is UpdateState.ROLLBACK_STARTED:
                 # A rollback is over only when all runs again.
                 self.moving.add(slot)
-                if self._is_renewed(tx, service, tasks):
+                if self._is_renewed(tx, service, tasks, now):
                     self.renewed.add(slot)
                 self._wait_for_place(tx, service, slot, tasks, now)
             return
@@ -154,10 +154,16 @@ class Rollout:
             return True
         return any(not is_live(task) and is_dirty(tx, task, service) for task in tasks)
 
-    def _is_renewed(self, tx: Transaction, service: Service, tasks: Sequence[Task]) -> bool:
-        """Whether the first task of this version in the slot was made because the last one before it was dirty."""
+    def _is_renewed(self, tx: Transaction, service: Service, tasks: Sequence[Task], now: int) -> bool:
+        """Whether the last task before those of this version was to be tried again, and is not what is asked for."""
         former = newest(task for task in tasks if task.spec_version != self.version)
-        return former is not None and former.desired_state < TaskState.REMOVE and is_dirty(tx, former, service)
+        return (
+            former is not None
+            and former.desired_state < TaskState.REMOVE
+            and ended_by_itself(former)
+            and is_dirty(tx, former, service)
+            and may_replace(tx, service, former, now)
+        )
 
     def _running_since(self, slot: Slot, task: Task, now: int) -> int:
         """When `task`, which runs, was found to (ns). What its node says of it after that puts nothing off."""

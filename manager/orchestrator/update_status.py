@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from core.model import FailureAction, Service, ServiceSpec, UpdateConfig, UpdateState, UpdateStatus
 from core.model.dependencies import key_of, name_of, noun_of, references_of
-from manager.orchestrator.tasks import is_dirty, is_live
+from manager.orchestrator.tasks import is_dirty, is_wanted
 from manager.store import Transaction, View
 
 ROLLING = (UpdateState.UPDATING, UpdateState.ROLLBACK_STARTED)
@@ -32,7 +32,7 @@ def is_under_way(view: View, service: Service) -> bool:
     """
     if service.update_status is not None or service.spec.mode.is_job:
         return is_unfinished(service)
-    return any(is_live(task) and is_dirty(view, task, service) for task in view.tasks_of_service(service.id))
+    return any(is_wanted(task) and is_dirty(view, task, service) for task in view.tasks_of_service(service.id))
 
 
 def config_of(service: Service) -> UpdateConfig:

@@ -6,7 +6,7 @@ from raft import codec
 from raft.engine import events as ev
 from raft.engine.out import Out
 from raft.messages import Entry
-from raft.storage.older import keep_newest, keep_older
+from raft.storage.older import keep_older
 from raft.storage.snapshot import install_file
 from raft.storage.state import State, ends
 
@@ -21,20 +21,21 @@ class Snapshots:
         self._out = out
         self._index = 0 if state.snapshot is None else state.snapshot.index
         self._ready: ev.SnapshotReady | None = None
-        self._older = 0
+        self._older: int | None = None
 
     @property
     def path(self) -> Path:
         return self._state.snapshot_path
 
     def keep_older(self, most: int) -> None:
-        """So many of those whose place a later one takes, from now on."""
+        """So many of those whose place a later one takes, from the next one on. Until this is called, those that are
+        there stay."""
         self._older = most
-        keep_newest(self._state.folder, most)
 
     def install(self, arrived: Path) -> None:
         """It takes the place of the one before."""
-        keep_older(self._state.folder, self._index, self._older)
+        if self._older is not None:
+            keep_older(self._state.folder, self._index, self._older)
         install_file(arrived, self._state.snapshot_path)
 
     def ready(self, event: ev.SnapshotReady) -> None:

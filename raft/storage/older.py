@@ -26,9 +26,9 @@ def keep_older(folder: Path, index: int, most: int) -> None:
 
 def keep_newest(folder: Path, most: int) -> None:
     """Of those that were kept; none if `most` is 0."""
-    kept = sorted(folder.glob(f"{FILE}-*"))
-    for path in kept[: max(0, len(kept) - most)]:
-        try:
+    try:
+        kept = sorted(folder.glob(f"{FILE}-*"))
+        for path in kept[: max(0, len(kept) - most)]:
             path.unlink()
-        except OSError as error:
-            log.warning("an older snapshot is not deleted", file=str(path), error=str(error))
+    except OSError as error:
+        log.warning("older snapshots are not deleted", error=str(error))

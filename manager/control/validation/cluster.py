@@ -3,7 +3,7 @@
 from core.clock import MILLISECOND, SECOND
 from core.errors import InvalidArgument
 from core.model import ClusterSpec
-from manager.control.validation.checks import check_duration, check_size
+from manager.control.validation.checks import check_count, check_duration, check_size
 from manager.control.validation.task import validate_log_driver
 
 MIN_HEARTBEAT = 100 * MILLISECOND
@@ -22,7 +22,8 @@ def validate_cluster_spec(spec: ClusterSpec) -> None:
     check_duration("the node certificates' expiry", spec.node_cert_expiry, MIN_CERT_EXPIRY)
     if spec.snapshot_interval < 1:
         raise InvalidArgument("the snapshot interval must be at least 1 log entry")
-    if not 0 <= spec.keep_old_snapshots <= MAX_OLD_SNAPSHOTS:
+    check_count("the number of older snapshots", spec.keep_old_snapshots)
+    if spec.keep_old_snapshots > MAX_OLD_SNAPSHOTS:
         raise InvalidArgument(
             f"at most {MAX_OLD_SNAPSHOTS} older snapshots can be kept: each is as large as all that the managers hold"
         )

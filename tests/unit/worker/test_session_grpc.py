@@ -9,7 +9,7 @@ import pytest
 from core import codec
 from core.clock import SteadyClock
 from core.errors import NotLeader
-from core.model import TaskState, TaskStatus
+from core.model import Secret, SecretSpec, TaskState, TaskStatus
 from core.rpc import abort
 from identity.channels import CHANNEL_OPTIONS
 from proto import dispatcher_pb2 as pb
@@ -25,10 +25,11 @@ LOOP = asyncio.SelectorEventLoop
 
 
 class Leader(DispatcherServicer):
-    """Assigns `tasks` to whoever comes, and acks."""
+    """Assigns `tasks` to whoever comes, with so many secrets of a quarter of a MiB, and acks."""
 
-    def __init__(self, *tasks):
+    def __init__(self, *tasks, secrets=0):
         self.tasks = tasks
+        self.secrets = [Secret(id=f"secret{number}", spec=SecretSpec(data=bytes(1 << 18))) for number in range(secrets)]
         self.leader = None
         self.statuses = {}
         self.sessions = 0
@@ -42,6 +43,9 @@ class Leader(DispatcherServicer):
             match request.WhichOneof("body"):
                 case "register":
                     yield pb.DispatcherMessage(welcome=pb.Welcome(session_id="session"))
+                    for secret in self.secrets:
+                        part = pb.Assignments(secrets=[codec.encode(secret)], more=True)
+                        yield pb.DispatcherMessage(assignments=part)
                     assignments = pb.Assignments(results_in=1, tasks=codec.pack_tasks(self.tasks))
                     yield pb.DispatcherMessage(assignments=assignments)
                 case "status":
@@ -79,7 +83,7 @@ class Host:
     def agent(self, *managers):
         agent = Agent(
             connect=over_channel(
-                lambda addr, *, options: grpc.aio.insecure_channel(addr, [*CHANNEL_OPTIONS, *options])
+                lambda addr, *, options=(): grpc.aio.insecure_channel(addr, [*CHANNEL_OPTIONS, *options])
             ),
             managers=managers,
             executor=FakeExecutor(),
@@ -149,11 +153,13 @@ async def test_AGT_08_a_description_that_changed_makes_a_new_session(host):
     await leader.until(lambda it: it.sessions == 3)
 
 
-class Standstill:
-    """A way to `addr` on which nothing goes any more once it `stands`, and nobody is told."""
+class Way:
+    """To `addr`; a slow one brings so many bytes a second at most. Once it stands still nothing goes on it any more,
+    and nobody is told."""
 
-    def __init__(self, addr):
+    def __init__(self, addr, bytes_per_second=float("inf")):
         self._host, _, self._port = addr.partition(":")
+        self._pace = bytes_per_second
         self._stands = asyncio.Event()
         self._writers = []
 
@@ -176,18 +182,30 @@ class Standstill:
         await asyncio.gather(self._pass(reader, inner_writer), self._pass(inner_reader, writer))
 
     async def _pass(self, reader, writer):
-        while data := await reader.read(1 << 16):
+        while data := await reader.read(1 << 12):
+            await asyncio.sleep(len(data) / self._pace)
             if not self._stands.is_set():
                 writer.write(data)
+                await writer.drain()
 
 
 async def test_AGT_08_a_manager_that_stands_still_is_left_though_its_connection_lasts(host):
     paused, successor = Leader(make_task()), Leader(make_task())
     addr, _ = await host.serve(paused)
-    async with Standstill(addr) as way:
+    async with Way(addr) as way:
         other, _ = await host.serve(successor)
         host.agent(way.addr, other)
         await paused.until(Leader.all_running)
         way.stand()
         async with asyncio.timeout(30):
             await successor.until(Leader.all_running)
+
+
+async def test_AGT_08_a_manager_that_is_only_slow_is_not_left(host):
+    leader = Leader(make_task(), secrets=12)
+    addr, _ = await host.serve(leader)
+    async with Way(addr, bytes_per_second=600_000) as way:
+        host.agent(way.addr)
+        async with asyncio.timeout(60):
+            await leader.until(Leader.all_running)
+    assert leader.sessions == 1

@@ -303,13 +303,23 @@ async def test_a_node_says_why_tasks_fail_there_and_what_would_change_it(
     assert said == f"the task has its node, and is {state.name.lower()}: {err}: {advice}"
 
 
-@pytest.mark.parametrize(("restart", "tells"), [(RestartPolicy(), False), (NEVER, True), (ONCE, False)])
+@pytest.mark.parametrize(
+    ("restart", "state", "ends", "tells"),
+    [
+        (RestartPolicy(), TaskState.FAILED, 1, False),
+        (NEVER, TaskState.FAILED, 1, True),
+        (NEVER, TaskState.SHUTDOWN, 1, False),
+        (ONCE, TaskState.FAILED, 1, False),
+        (ONCE, TaskState.FAILED, 2, True),
+    ],
+)
 async def test_a_service_whose_tasks_ended_for_good_says_so(
-    world: ControlWorld, restart: RestartPolicy, tells: bool
+    world: ControlWorld, restart: RestartPolicy, state: TaskState, ends: int, tells: bool
 ) -> None:
     await put(world, "vm")
     service = await create(world, restart=restart)
-    await fail(world, service, "t1", "task: non-zero exit (1)", TaskState.FAILED)
+    for number in range(ends):
+        await fail(world, service, f"t{number}", "task: non-zero exit (1)", state)
     said = (await world.control.explain_service("web")).message
     ending = "; 1 task ended for good, as the restart policy says: pyswarm service update --force web starts anew"
     assert said.endswith(ending) == tells

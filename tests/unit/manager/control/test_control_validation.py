@@ -309,7 +309,7 @@ def test_a_spec_that_no_log_entry_can_carry_is_refused():
         ({"node_cert_expiry": 3599 * SECOND}, "at least 1h0m0s, not 59m59s"),
         ({"snapshot_interval": 0}, "at least 1 log entry"),
         ({"keep_old_snapshots": 101}, "at most 100 older snapshots"),
-        ({"keep_old_snapshots": -1}, "at most 100 older snapshots"),
+        ({"keep_old_snapshots": -1}, "the number of older snapshots cannot be negative"),
         ({"log_driver": LogDriver(options={"a": "b"})}, "options of a log driver need its name"),
     ],
 )

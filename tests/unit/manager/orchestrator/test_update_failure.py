@@ -7,6 +7,7 @@ import pytest
 
 from core.clock import SECOND
 from core.model import (
+    Availability,
     ContainerSpec,
     FailureAction,
     NodeState,
@@ -14,6 +15,7 @@ from core.model import (
     RestartCondition,
     RestartPolicy,
     Service,
+    ServiceMode,
     ServiceSpec,
     Task,
     TaskState,
@@ -158,6 +160,52 @@ def test_an_update_of_nothing_but_tasks_that_wait_for_another_try_fails_like_any
     cluster.report(task.id, TaskState.REJECTED)
     failed = f"update paused due to failure or early termination of task {task.id}"
     assert status(cluster, service) == (UpdateState.PAUSED, failed)
+
+
+@pytest.mark.parametrize(
+    ("restart", "end"),
+    [
+        (NEVER, TaskState.COMPLETE),
+        (NEVER, TaskState.FAILED),
+        (RestartPolicy(condition=RestartCondition.ON_FAILURE), TaskState.COMPLETE),
+        (RestartPolicy(delay=0, max_attempts=1), TaskState.FAILED),
+    ],
+)
+def test_what_had_ended_for_good_is_run_anew_without_an_update(
+    cluster: SmallCluster, restart: RestartPolicy, end: TaskState
+) -> None:
+    """Such a task may well end at once again: that is no failure of an update, and nothing is to be rolled back."""
+    config = UpdateConfig(failure_action=FailureAction.ROLLBACK)
+    service = cluster.create(replace(spec(1, restart=restart), update=config))
+    for image in ("busybox", "other"):
+        for _ in range(3):
+            cluster.obey()
+            for task in cluster.running(service.id):
+                cluster.report(task.id, end)
+        assert not cluster.live(service.id)
+        assert cluster.tasks(service.id)[-1].spec.container.image == image
+        assert cluster.service(service.id).update_status is None
+        if image == "busybox":
+            cluster.update(service.id, wanted(1, config, restart))
+
+
+@pytest.mark.parametrize("new_leader", [False, True])
+def test_a_node_that_comes_back_after_its_service_was_changed_begins_no_update(new_leader: bool) -> None:
+    cluster = SmallCluster(nodes=1)
+    everywhere = replace(spec(None, mode=ServiceMode.GLOBAL), update=UpdateConfig())
+    service = cluster.create(everywhere)
+    cluster.obey()
+    active = cluster.node("node-0").spec
+    cluster.put_node(replace(cluster.node("node-0"), spec=replace(active, availability=Availability.DRAIN)))
+    cluster.obey()
+    cluster.update(service.id, replace(everywhere, task=spec(image="other").task))
+    cluster.put_node(replace(cluster.node("node-0"), spec=active))
+    cluster.settle()
+    if new_leader:
+        cluster.change_leader()
+        cluster.settle()
+    assert len(fresh(cluster, service)) == 1
+    assert cluster.service(service.id).update_status is None
 
 
 @pytest.mark.parametrize("new_leader", [False, True])

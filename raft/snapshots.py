@@ -22,6 +22,8 @@ from raft.transport.progress import noted
 from raft.transport.snapshots import receive_snapshot, send_snapshot
 
 log = logger("raft.snapshots")
+_NUMBERS = itertools.count(1)
+"""Of the process: what a former start of the member still throws away is never a file of the next one's."""
 _SEND_TIMEOUT = 600.0
 _RETRY_AFTER = 1.0
 
@@ -40,13 +42,12 @@ class Snapshots:
         self._links = links
         self._post = post
         self._spawn = spawn
-        self._numbers = itertools.count(1)
         self._receiving = False
 
     def freeze(self, at: Freeze) -> None:
         """Called when exactly the entries up to `at.entry` are applied."""
         state, encode = self._applier.freeze(at)
-        path = self._state.folder / f"{FILE}.{next(self._numbers)}"
+        path = self._state.folder / f"{FILE}.{next(_NUMBERS)}"
 
         def write() -> None:
             writer = SnapshotWriter(path, self._state.owner, self._state.keys.current, state)
@@ -98,7 +99,7 @@ class Snapshots:
         if self._receiving:
             raise ResourceExhausted("a snapshot is being received already")
         self._receiving = True
-        path = self._state.folder / f"{FILE}.{next(self._numbers)}"
+        path = self._state.folder / f"{FILE}.{next(_NUMBERS)}"
         try:
             term = await receive_snapshot(noted(parts, sender), path, self._state.owner, self._state.keys.current)
             loop = asyncio.get_running_loop()

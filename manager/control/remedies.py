@@ -1,4 +1,4 @@
-"""How often a service's tasks have failed lately, with what error, and what would change it. Pure."""
+"""Of a service's tasks: how many failed lately, with what error, and ended for good; and what would change it. Pure."""
 
 from collections.abc import Iterable, Sequence
 

@@ -86,7 +86,7 @@ class Members:
         return peer
 
     def caught_up(self, node_id: str) -> None:
-        """Said once for each connection of a learner."""
+        """Said once for each time in which a learner answers this leader."""
         self._spawn(self._make_voter(node_id))
 
     async def _make_voter(self, node_id: str) -> None:

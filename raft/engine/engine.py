@@ -220,7 +220,11 @@ class Engine:
             self._note_caught_up()
 
     def _note_caught_up(self) -> None:
-        for learner in sorted(self._peers.learners - self._caught_up):
+        """Once for each learner, so not before the loop knows that this member leads and that they answer."""
+        if not self._status.is_leader or self._applied < self._status.ready_at:
+            return
+        self._caught_up -= self._status.silent
+        for learner in sorted(self._peers.learners - self._caught_up - self._status.silent):
             if self._guard.matched(learner) >= self._peers.committed:
                 self._caught_up.add(learner)
                 self._out.tell(ev.CaughtUp(learner))

@@ -64,7 +64,7 @@ def run_seed(seed: int, folder: Path) -> Run:
 
 
 def _converge(world: World, clients: Clients) -> None:
-    """Within a bounded time after all is well there is a leader, and all who belong to the log hold a new write."""
+    """Within a bounded time after all is well there is a leader, and all members count and hold a new write."""
     world.run_until(lambda: world.leader() is not None, _LEADER_SECONDS, "a leader is found once all is well")
     world.run_until(lambda: clients.done, _LEADER_SECONDS, "the clients are done")
     world.run(_CHANGES_SECONDS)  # changes of the members that were under way come to their end
@@ -83,5 +83,6 @@ def _settled(world: World) -> bool:
     leader = world.leader()
     if leader is None:
         return False
-    voters = [world.members[node_id] for node_id in leader.node.configuration.voters]
-    return all(member.running and _LAST in member.machine.values for member in voters)
+    configuration = leader.node.configuration
+    voters = [world.members[node_id] for node_id in configuration.voters]
+    return not configuration.learners and all(member.running and _LAST in member.machine.values for member in voters)

@@ -1,7 +1,6 @@
 """Whole nodes in this process, each on an address of its own: real managers, certificates and disks. The engine is
 played, and nothing is published."""
 
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from pyswarm.node import member
 from pyswarm.node.config import DaemonConfig
 from pyswarm.node.local import LocalNodeApi
 from pyswarm.node.state import StateDir
+from tests.support.ports import free_port
 from worker.executor.fake import FakeExecutor
 
 
@@ -72,7 +72,7 @@ class LocalNode:
 async def local_nodes(folder: Path, count: int, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[LocalNode]]:
     """Started, and in no cluster."""
     monkeypatch.setattr(member, "RelayPorts", NoRelay)
-    port = _free_port()
+    port = free_port(2)  # the bootstrap server takes its successor
     nodes = [LocalNode(folder, number, port) for number in range(2, 2 + count)]
     monkeypatch.setattr(member, "DockerExecutor", lambda *_, **__: FakeExecutor())
     for node in nodes:
@@ -82,16 +82,3 @@ async def local_nodes(folder: Path, count: int, monkeypatch: pytest.MonkeyPatch)
     finally:
         for node in nodes:
             await node.stop()
-
-
-def _free_port() -> int:
-    """One whose successor is free too: the bootstrap server takes it."""
-    while True:
-        with socket.socket() as one, socket.socket() as two:
-            one.bind(("127.0.0.2", 0))
-            port: int = one.getsockname()[1]
-            try:
-                two.bind(("127.0.0.2", port + 1))
-            except OSError:
-                continue
-            return port

@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import socket
 import ssl
 import tempfile
 from collections.abc import AsyncIterator, Callable
@@ -17,6 +16,7 @@ from ingress.client import RelayPorts
 from ingress.control import Settings
 from ingress.relay.frames import header, split
 from tests.support.certificates import Issuer
+from tests.support.ports import free_port
 
 TASKS_ADDRESS = "127.0.0.1"
 
@@ -80,13 +80,12 @@ class Server:
     def __init__(self, name: str, node: int) -> None:
         self.name = name
         self.node = node
-        self.port = 0
+        self.port = free_port()  # kept while it does not run: nobody else answers there
         self.connections = 0
         self._server: asyncio.Server | None = None
 
     async def start(self) -> "Server":
         self._server = await asyncio.start_server(self._serve, TASKS_ADDRESS, self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
         return self
 
     async def stop(self) -> None:
@@ -113,23 +112,6 @@ def published(version: int, port: int, *servers: Server, nodes: tuple[int, ...] 
     """One published port with these tasks behind it."""
     entry = PublishedPort("service", published_port=port, backends=tuple(server.backend() for server in servers))
     return IngressState(version, (entry,), tuple(f"node{node}" for node in nodes))
-
-
-def free_port() -> int:
-    """Below the ephemeral range, so that no outgoing connection takes it meanwhile."""
-    for port in range(20000, 30000):
-        try:
-            with socket.socket() as probe:
-                probe.bind(("", port))
-        except OSError:
-            continue
-        if port not in _given:
-            _given.add(port)
-            return port
-    raise AssertionError("no free port")
-
-
-_given: set[int] = set()
 
 
 async def ask(node: int, port: int) -> str:

@@ -21,7 +21,8 @@ from ingress.channel import Channel
 from ingress.client import LONGEST_PATH, RelayPorts, end_relay
 from ingress.control import pack
 from ingress.routes import EMPTY, difference, to_json
-from tests.support.relays import Relays, Server, ask, free_port, published, relays
+from tests.support.ports import free_port
+from tests.support.relays import Relays, Server, ask, published, relays
 from tests.support.waiting import eventually
 
 

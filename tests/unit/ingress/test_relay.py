@@ -14,7 +14,8 @@ from core.model import IngressAck, IngressState, PortError
 from ingress.client import RelayPorts
 from ingress.control import Settings
 from ingress.relay.sockets import reset_on_close
-from tests.support.relays import Relays, Server, ask, echoed, free_port, published, relays
+from tests.support.ports import free_port
+from tests.support.relays import Relays, Server, ask, echoed, published, relays
 from tests.support.waiting import eventually
 
 

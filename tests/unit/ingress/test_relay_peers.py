@@ -13,7 +13,8 @@ from identity.model import PemBundle
 from ingress.client import RelayPorts
 from ingress.relay.frames import DATA, GOAWAY, OPEN, OPENED, REFUSED, open_payload
 from tests.support.certificates import DAY, Issuer
-from tests.support.relays import Peer, Relays, Server, ask, free_port, published, relays
+from tests.support.ports import free_port
+from tests.support.relays import Peer, Relays, Server, ask, published, relays
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from pyswarm.node.local import LocalNodeApi
 from pyswarm.node.state import NODE_FILE, Membership, StateDir
 from tests.support.certificates import Issuer
 from tests.support.fake_engine import FakeEngine
-from tests.support.relays import free_port
+from tests.support.ports import free_port
 from worker.executor.docker import controller, tmpfs
 
 UNLOCK_KEY = os.urandom(32)

@@ -10,12 +10,7 @@ import pytest
 from core.errors import FailedPrecondition
 from core.model import Node, NodeState, NodeStatus, Secret, Service, Task, TaskState, TaskStatus
 from pyswarm.node.metrics import MetricsServer
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
+from tests.support.ports import free_port
 
 
 async def shown(node: Any) -> dict[str, float]:

@@ -14,6 +14,7 @@ from core.rpc import abort
 from identity.channels import CHANNEL_OPTIONS
 from proto import dispatcher_pb2 as pb
 from proto.dispatcher_pb2_grpc import DispatcherServicer, add_DispatcherServicer_to_server
+from tests.support.ports import free_port
 from tests.support.tasks import make_task
 from worker.agent import Agent
 from worker.database import MemoryDatabase
@@ -72,13 +73,14 @@ class Host:
         self._servers = []
         self._agents = {}
 
-    async def serve(self, servicer, port=0):
+    async def serve(self, servicer, addr=""):
+        addr = addr or f"127.0.0.1:{free_port()}"
         server = grpc.aio.server()
         add_DispatcherServicer_to_server(servicer, server)
-        port = server.add_insecure_port(f"127.0.0.1:{port}")
+        server.add_insecure_port(addr)
         await server.start()
         self._servers.append(server)
-        return f"127.0.0.1:{port}", server
+        return addr, server
 
     def agent(self, *managers):
         agent = Agent(
@@ -137,7 +139,7 @@ async def test_AGT_08_a_manager_that_dies_and_comes_back_is_found_again(host):
     await leader.until(Leader.all_running)
     await server.stop(None)
     again = Leader(make_task())
-    _, _ = await host.serve(again, port=int(addr.rpartition(":")[2]))
+    await host.serve(again, addr)
     await again.until(Leader.all_running)
     assert agent.connected
 

@@ -36,7 +36,8 @@ T = TypeVar("T")
 Call = Callable[[LeaderApi], Awaitable[T]]
 
 SETTLE = 3.0
-"""Seconds for which a call that found no leader waits for one, before it tries a last time."""
+"""Seconds for which a call that found no leader waits for one, before it tries a last time; however long it was under
+way before: a leader that falls silent, or a machine that stands still, takes that time and no more."""
 GATHER = 1.5
 """Seconds for which it waits if not even a quorum of managers can be reached."""
 _LOOK = 0.1
@@ -188,21 +189,22 @@ class RoutedControl:
         return await self._again(ask, again_after)
 
     async def _again(self, call: Callable[[], Awaitable[T]], again_after: tuple[type[PyswarmError], ...]) -> T:
-        begun, unknown = asyncio.get_running_loop().time(), False
+        missed, unknown = 0.0, False
         while True:
             asked = self._consensus.leadership
             try:
                 return await call()
             except again_after as error:
                 unknown = unknown or isinstance(error, UnknownOutcome)
+                missed = missed or asyncio.get_running_loop().time()
                 hopeless = asked.is_leader and not self._consensus.has_quorum
-                if hopeless or self._time_left(begun) <= 0:
+                if hopeless or self._time_left(missed) <= 0:
                     raise self._verdict(error, unknown) from None
                 if isinstance(error, NotLeader) and error.leader and error.leader == asked.leader_addr:
                     # It has been chosen, and has its log to apply before it answers.
                     await asyncio.sleep(_NOT_YET)
                 else:
-                    await self._settled(asked, begun)
+                    await self._settled(asked, missed)
 
     def _verdict(self, error: PyswarmError, unknown: bool) -> PyswarmError:
         """What a call says that is not made again after `error`. `unknown`: some attempt may have made the change."""
@@ -212,10 +214,10 @@ class RoutedControl:
             return error
         return UnknownOutcome(f"{error.message}; the change may have been made") if unknown else error
 
-    async def _settled(self, asked: Leadership, begun: float) -> None:
+    async def _settled(self, asked: Leadership, missed: float) -> None:
         """Until somebody leads in another term than the one that was asked in, but not for ever."""
         while self._consensus.leadership == asked or not self._consensus.leadership.leader_id:
-            left = self._time_left(begun)
+            left = self._time_left(missed)
             if left <= 0:
                 return
             self._changed.clear()
@@ -223,9 +225,10 @@ class RoutedControl:
                 async with asyncio.timeout(min(left, _LOOK)):
                     await self._changed.wait()
 
-    def _time_left(self, begun: float) -> float:
+    def _time_left(self, missed: float) -> float:
+        """Of what a call has that first found no leader when the loop said `missed`."""
         patience = SETTLE if self._consensus.has_quorum else GATHER
-        return begun + patience - asyncio.get_running_loop().time()
+        return missed + patience - asyncio.get_running_loop().time()
 
     def _leader(self) -> LeaderApi:
         """Raises NotLeader or NoQuorum if nobody is known to lead."""

@@ -270,6 +270,22 @@ async def test_a_read_of_our_own_memory_waits_for_a_leader_to_ask(cluster: Clust
     assert asked == ["", cluster.leaders[0].id]
 
 
+async def test_a_read_that_was_long_under_way_when_it_lost_its_leader_waits_for_the_next_all_the_same(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(routed, "SETTLE", 0.2)
+
+    async def barrier() -> None:
+        if not cluster.follower.leadership.leader_id:
+            await asyncio.sleep(2 * routed.SETTLE)
+            asyncio.get_running_loop().call_soon(cluster.follow, cluster.leaders[0])
+            raise NotLeader
+
+    monkeypatch.setattr(cluster.local.control, "_read_barrier", barrier)
+    cluster.follower.follow("", "")
+    assert await cluster.control.list_services({}) == []
+
+
 async def test_a_write_that_was_not_made_is_made_by_the_next_leader(cluster: Cluster, world: ControlWorld):
     service = await world.create("web")
     world.manager.consensus.leadership = Leadership(2, "other", "other:2377", False)

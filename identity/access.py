@@ -157,13 +157,26 @@ def _guarded(handler: Handler, admitted: Callable[[Context], AbstractAsyncContex
                     await answers  # it writes to the context itself
                     return
                 async with aclosing(answers):
+                    begun = False
                     async for answer in answers:
-                        await context.write(answer)
+                        await (context.write(answer) if begun else _write_first(context, answer))
+                        begun = True
         except PyswarmError as error:
             await abort(context, error)
 
     guarded = answer_many if handler.response_streaming else answer_once
     return make(guarded, handler.request_deserializer, handler.response_serializer)
+
+
+async def _write_first(context: Context, answer: Any) -> None:
+    """To its end, also if the stream is cut off meanwhile: until the first answer is written gRPC takes no status, and
+    the caller would wait for ever."""
+    writing = asyncio.ensure_future(context.write(answer))
+    try:
+        await asyncio.shield(writing)
+    except asyncio.CancelledError:
+        await asyncio.wait([writing])
+        raise
 
 
 def _parts(handler: Any) -> tuple[Callable[..., Handler], Callable[[Any, Context], Any]]:

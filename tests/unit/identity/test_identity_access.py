@@ -102,17 +102,13 @@ class Lasting(grpc.GenericRpcHandler):
     """Says one word, and nothing more for ever."""
 
     def service(self, details: grpc.HandlerCallDetails) -> Any:
-        async def generated(request: Any, context: Any) -> AsyncIterator[bytes]:
+        async def answers(request: Any, context: Any) -> AsyncIterator[bytes]:
             yield b"word"
             await asyncio.Event().wait()
 
-        async def written(request: Any, context: Any) -> None:
-            await context.write(b"word")
-            await asyncio.Event().wait()
-
         if details.method.endswith("/Logs"):
-            return grpc.unary_stream_rpc_method_handler(generated)
-        return grpc.stream_stream_rpc_method_handler(written)
+            return grpc.unary_stream_rpc_method_handler(answers)
+        return grpc.stream_stream_rpc_method_handler(answers)
 
 
 async def _open(channel: grpc.aio.Channel, path: str) -> Any:
@@ -172,6 +168,42 @@ async def test_CA_06_streams_and_calls_of_a_root_that_was_given_up_end_and_other
         await _open(current, path)
         for channel in channels:
             await channel.close()
+
+
+class Fluent(grpc.GenericRpcHandler):
+    """Says more at once than a caller takes that does not listen."""
+
+    def __init__(self) -> None:
+        self.speaks = asyncio.Event()
+
+    def service(self, details: grpc.HandlerCallDetails) -> Any:
+        async def answers(request: Any, context: Any) -> AsyncIterator[bytes]:
+            self.speaks.set()
+            yield bytes(16 << 20)
+            await asyncio.Event().wait()
+
+        return grpc.stream_stream_rpc_method_handler(answers)
+
+
+async def test_CA_06_a_stream_that_is_cut_off_in_the_middle_of_its_first_answer_ends_for_its_caller_too() -> None:
+    old = Issuer()
+    new = Issuer(old.cluster_id)
+    root = b""
+    interceptor = AccessInterceptor(anybody, root=lambda: root)
+    fluent = Fluent()
+    async with (
+        serving(old.credentials(role=Role.MANAGER).server_credentials(), fluent, interceptor) as address,
+        old.credentials().channel(address) as channel,
+    ):
+        stream: Any = channel.stream_stream("/pyswarm.v1.Dispatcher/Session")()
+        await fluent.speaks.wait()
+        root = new.root
+        interceptor.root_changed()
+        async with asyncio.timeout(30):
+            assert len(await stream.read()) == 16 << 20
+            with pytest.raises(grpc.aio.AioRpcError) as end:
+                await stream.read()
+    assert isinstance(error_of(end.value), Unauthenticated)
 
 
 class Failing(grpc.GenericRpcHandler):

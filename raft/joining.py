@@ -5,7 +5,7 @@ import asyncio
 import grpc
 
 from core.clock import SECOND
-from core.errors import FailedPrecondition, NotLeader, PyswarmError, Unavailable
+from core.errors import FailedPrecondition, NotLeader, PyswarmError, Unavailable, UnknownOutcome
 from core.rpc import error_of
 from identity.credentials import Credentials
 from identity.model import MANAGER_NAME
@@ -33,14 +33,15 @@ async def probe(credentials: Credentials, peer: Peer) -> None:
 
 
 async def join_cluster(credentials: Credentials, addr: str, own: Peer, timing: Timing) -> None:
-    """Asks the manager at `addr`, and whom it names as the leader, until one has made us a member."""
+    """Asks the manager at `addr`, and whom it names as the leader, until one has made us a member. To ask again who may
+    have done so already is safe."""
     deadline = asyncio.get_running_loop().time() + timing.catch_up / SECOND
     asked = addr
     while True:
         try:
             await _ask(credentials, asked, own, max(1.0, deadline - asyncio.get_running_loop().time()))
             return
-        except Unavailable as error:
+        except (Unavailable, UnknownOutcome) as error:
             if asyncio.get_running_loop().time() + _RETRY > deadline:
                 raise
             asked = error.leader if isinstance(error, NotLeader) and error.leader else addr

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from core.clock import SECOND
-from core.errors import FailedPrecondition
+from core.errors import FailedPrecondition, UnknownOutcome
 from raft import wipe
+from raft.membership import Change
 from tests.support.managers import Cluster, Manager, cluster, until
 from tests.unit.raft.test_cluster import FAST, everywhere, written
 
@@ -91,3 +92,26 @@ async def test_a_join_succeeds_though_the_leader_that_began_it_dies(tmp_path: Pa
         assert joiner.id in {member.node_id for member in members if not member.learner}
         await written(made, b"after", leader)
         await everywhere([joiner], b"after")
+
+
+@pytest.mark.parametrize("made_it", [True, False], ids=["made", "not made"])
+async def test_a_join_whose_outcome_is_unknown_is_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made_it: bool
+) -> None:
+    """As when the leader's machine stood still for longer than a change is waited for."""
+    async with cluster(tmp_path, 1, FAST) as made:
+        (leader,) = made.managers
+        change = leader.raft._proposals.change
+        asked: list[Change] = []
+
+        async def not_confirmed_in_time(one: Change) -> None:
+            asked.append(one)
+            if made_it or len(asked) > 1:
+                await change(one)
+            if len(asked) == 1:
+                raise UnknownOutcome
+
+        monkeypatch.setattr(leader.raft._proposals, "change", not_confirmed_in_time)
+        await made.grow(1)
+        assert len(voters(leader)) == 2
+        assert len(asked) > 1

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import Any
+from unittest import mock
 
 import grpc
 
-from core.clock import Clock, SteadyClock
+from core.clock import Clock, ManualClock, SteadyClock
 from core.codec import encode
 from core.ids import new_id
 from core.model import (
@@ -225,7 +226,10 @@ async def leading(
     prepare: Callable[[Leader], Any] | None = None,
     patience: Patience | None = None,
 ) -> AsyncIterator[Leader]:
-    """A leader of a cluster with the nodes n1 and n2. `prepare` may write to its store before it leads."""
+    """A leader of a cluster with the nodes n1 and n2. `prepare` may write to its store before it leads.
+
+    With a clock that is moved by hand no time passes, so none is excused either, whenever this process is held up.
+    """
     leader = Leader(clock or SteadyClock(), patience)
     await leader.found()
     for node_id in ("n1", "n2"):
@@ -240,9 +244,13 @@ async def leading(
     await server.start()
     leader.addr = f"127.0.0.1:{port}"
     leader.members.append(Member("one", leader.addr, reachable=True, leader=True))
-    leader.begin()
-    try:
-        yield leader
-    finally:
-        await leader.stop()
-        await server.stop(0)
+    excused = (
+        mock.patch("manager.dispatcher.liveness.Liveness.excuse") if isinstance(clock, ManualClock) else nullcontext()
+    )
+    with excused:
+        leader.begin()
+        try:
+            yield leader
+        finally:
+            await leader.stop()
+            await server.stop(0)

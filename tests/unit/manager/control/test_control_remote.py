@@ -126,7 +126,9 @@ async def made_cluster() -> AsyncIterator[Cluster]:
 
 
 @pytest.fixture
-async def cluster() -> AsyncIterator[Cluster]:
+async def cluster(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Cluster]:
+    """Who waits for a leader waits for as long as it takes, unless a test says otherwise."""
+    monkeypatch.setattr(routed, "SETTLE", 1e9)
     async with made_cluster() as made:
         yield made
 
@@ -351,7 +353,6 @@ async def test_without_a_quorum_a_call_is_refused_with_how_many_can_be_reached(
 async def test_a_quorum_that_is_lost_while_a_call_waits_ends_the_wait(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(routed, "SETTLE", 1e9)
     monkeypatch.setattr(routed, "GATHER", 0.05)
     cluster.follower.follow("", "")
     removing = asyncio.create_task(cluster.control.remove_service("web"))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import grpc
 
-from core.clock import SECOND
+from core.clock import MILLISECOND, SECOND
 from core.ids import new_id
 from core.model import Role
 from identity.channels import SERVER_OPTIONS
@@ -20,7 +20,17 @@ from identity.model import NodeIdentity
 from identity.root import create_root, issue
 from proto.raft_pb2_grpc import add_RaftServicer_to_server
 from raft import Leadership, RaftNode, Timing, open_member
+from tests.support.waiting import PATIENCE
 
+STEADY = Timing(
+    heartbeat=50 * MILLISECOND,
+    election_min=20 * SECOND,
+    election_max=30 * SECOND,
+    check_quorum=60 * SECOND,
+    request=60 * SECOND,
+)
+"""Who leads goes on, however long the machine stands still, until it hands over or its streams break: then another one
+leads at once."""
 _DAY = 86_400 * SECOND
 
 
@@ -114,6 +124,10 @@ class Manager:
     async def propose(self, command: bytes) -> int:
         return await self.raft.propose(command, new_id().encode())
 
+    def notice_silence_soon(self) -> None:
+        """While it leads: in half a second, though it does not step down."""
+        self.raft._engine._answers._limit = SECOND // 2
+
     @property
     def leadership(self) -> Leadership:
         return self.raft.leadership
@@ -135,11 +149,11 @@ class Cluster:
         for _ in range(count):
             manager = Manager(self.authority, self.folder, self.timing)
             await manager.start(bootstrap=not self.managers)
-            if self.managers:
+            self.managers.append(manager)
+            if len(self.managers) > 1:
                 await manager.raft.join(self.managers[0].addr)
             else:
                 await until(lambda manager=manager: manager.leadership.is_leader)
-            self.managers.append(manager)
 
     async def leader(self, *without: Manager) -> Manager:
         alive = [manager for manager in self.managers if manager not in without]
@@ -148,8 +162,8 @@ class Cluster:
 
 
 @asynccontextmanager
-async def cluster(folder: Path, size: int, timing: Timing | None = None) -> AsyncIterator[Cluster]:
-    made = Cluster(folder, timing or Timing())
+async def cluster(folder: Path, size: int, timing: Timing = STEADY) -> AsyncIterator[Cluster]:
+    made = Cluster(folder, timing)
     try:
         await made.grow(size)
         yield made
@@ -158,8 +172,8 @@ async def cluster(folder: Path, size: int, timing: Timing | None = None) -> Asyn
         gc.collect()  # a gRPC server must not be found dead after its loop: its destructor would fail
 
 
-async def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
+async def until(condition: Callable[[], bool]) -> None:
     """Returns once `condition` holds; fails the test if that takes longer than it ever should."""
-    async with asyncio.timeout(seconds):
+    async with asyncio.timeout(PATIENCE):
         while not condition():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.01)

@@ -21,22 +21,22 @@ from core.ids import new_id
 from raft import Timing, wipe
 from raft.storage.snapshot import FILE as SNAPSHOT
 from raft.storage.snapshot import SnapshotWriter
-from tests.support.managers import Cluster, Manager, cluster, until
+from tests.support.managers import STEADY, Cluster, Manager, cluster, until
+from tests.support.waiting import PATIENCE
 
-FAST = Timing(
+HASTY = Timing(
+    heartbeat=50 * MILLISECOND,
     election_min=300 * MILLISECOND,
     election_max=600 * MILLISECOND,
-    heartbeat=50 * MILLISECOND,
     check_quorum=SECOND,
-    request=2 * SECOND,
 )
-SMALL = replace(FAST, snapshot_entries=20, keep_entries=2)
+SMALL = replace(STEADY, snapshot_entries=20, keep_entries=2)
 
 
 async def written(cluster: Cluster, command: bytes, *without: Manager) -> None:
     """Proposes to whoever leads until it is taken, as a client would: again with the same request id."""
     request_id = new_id().encode()
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE):
         while True:
             leader = await cluster.leader(*without)
             try:
@@ -60,7 +60,7 @@ async def test_a_single_manager_leads_at_once_and_takes_writes(tmp_path: Path) -
 
 
 async def test_RFT_01_leader_dies_and_writes_go_on(tmp_path: Path) -> None:
-    async with cluster(tmp_path, 3, FAST) as made:
+    async with cluster(tmp_path, 3) as made:
         first = await made.leader()
         await written(made, b"before")
         await first.kill()
@@ -71,7 +71,7 @@ async def test_RFT_01_leader_dies_and_writes_go_on(tmp_path: Path) -> None:
 
 
 async def test_RFT_01_follower_dies_and_writes_go_on(tmp_path: Path) -> None:
-    async with cluster(tmp_path, 3, FAST) as made:
+    async with cluster(tmp_path, 3) as made:
         leader = await made.leader()
         follower = next(manager for manager in made.managers if manager is not leader)
         await follower.kill()
@@ -81,11 +81,12 @@ async def test_RFT_01_follower_dies_and_writes_go_on(tmp_path: Path) -> None:
 
 
 async def test_RFT_01_without_a_quorum_writes_fail_and_one_that_returns_mends_it(tmp_path: Path) -> None:
-    async with cluster(tmp_path, 5, FAST) as made:
+    async with cluster(tmp_path, 5) as made:
         leader = await made.leader()
         dead = [manager for manager in made.managers if manager is not leader][:3]
         for manager in dead:
             await manager.kill()
+        leader.notice_silence_soon()
         with pytest.raises(UnknownOutcome, match="2 of 5 managers can be reached"):
             await leader.propose(b"in doubt")
         with pytest.raises(NoQuorum, match="2 of 5 managers can be reached and 3 are needed"):
@@ -99,9 +100,9 @@ async def test_RFT_01_without_a_quorum_writes_fail_and_one_that_returns_mends_it
 
 async def test_RFT_01_a_leader_that_hears_nobody_refuses_though_its_streams_stand(tmp_path: Path) -> None:
     """As when a switch drops everything: no kernel says that a connection is gone."""
-    timing = replace(FAST, check_quorum=4 * SECOND, request=60 * SECOND)
-    async with cluster(tmp_path, 3, timing) as made:
+    async with cluster(tmp_path, 3) as made:
         leader = await made.leader()
+        leader.notice_silence_soon()
         for manager in made.managers:
             manager.raft._links.send = lambda receiver, message: None  # type: ignore[method-assign]
         with pytest.raises(UnknownOutcome, match="1 of 3 managers can be reached"):
@@ -115,7 +116,7 @@ async def test_RFT_01_a_leader_that_hears_nobody_refuses_though_its_streams_stan
 
 
 async def test_what_waits_when_a_manager_stops_may_have_been_made(tmp_path: Path) -> None:
-    async with cluster(tmp_path, 3, replace(FAST, request=60 * SECOND)) as made:
+    async with cluster(tmp_path, 3) as made:
         leader = await made.leader()
         for manager in made.managers:
             manager.raft._links.send = lambda receiver, message: None  # type: ignore[method-assign]
@@ -129,7 +130,7 @@ async def test_what_waits_when_a_manager_stops_may_have_been_made(tmp_path: Path
 
 
 async def test_RFT_02_joining_twice_adds_no_member_and_moves_it(tmp_path: Path) -> None:
-    async with cluster(tmp_path, 3, FAST) as made:
+    async with cluster(tmp_path, 3) as made:
         leader = await made.leader()
         follower = next(manager for manager in made.managers if manager is not leader)
         await follower.raft.join(leader.addr)
@@ -144,7 +145,7 @@ async def test_RFT_02_joining_twice_adds_no_member_and_moves_it(tmp_path: Path) 
 
 
 async def test_RFT_02_a_manager_that_comes_back_at_another_address_is_found_by_itself(tmp_path: Path) -> None:
-    async with cluster(tmp_path, 3, FAST) as made:
+    async with cluster(tmp_path, 3) as made:
         leader = await made.leader()
         follower = next(manager for manager in made.managers if manager is not leader)
         await follower.stop()
@@ -156,8 +157,8 @@ async def test_RFT_02_a_manager_that_comes_back_at_another_address_is_found_by_i
 
 
 async def test_RFT_02_an_address_that_cannot_be_dialled_back_is_refused(tmp_path: Path) -> None:
-    async with cluster(tmp_path, 1, FAST) as made:
-        stranger = Manager(made.authority, tmp_path, FAST)
+    async with cluster(tmp_path, 1) as made:
+        stranger = Manager(made.authority, tmp_path, STEADY)
         await stranger.start()
         try:
             own = stranger.raft.own
@@ -176,7 +177,7 @@ async def test_RFT_02_an_address_that_cannot_be_dialled_back_is_refused(tmp_path
 
 
 async def test_RFT_03_all_restart_together_with_the_same_data_and_one_leader(tmp_path: Path) -> None:
-    async with cluster(tmp_path, 3, FAST) as made:
+    async with cluster(tmp_path, 3) as made:
         for number in range(30):
             await written(made, b"%d" % number)
         await asyncio.gather(*(manager.kill() for manager in made.managers))
@@ -189,7 +190,7 @@ async def test_RFT_03_all_restart_together_with_the_same_data_and_one_leader(tmp
 
 
 async def test_RFT_03_restart_one_after_the_other(tmp_path: Path) -> None:
-    async with cluster(tmp_path, 3, FAST) as made:
+    async with cluster(tmp_path, 3) as made:
         for number, manager in enumerate(made.managers):
             await written(made, b"%d" % number)
             await manager.stop()
@@ -200,7 +201,7 @@ async def test_RFT_03_restart_one_after_the_other(tmp_path: Path) -> None:
 
 
 async def test_RFT_04_wiped_state_cannot_come_back_under_the_old_membership(tmp_path: Path) -> None:
-    async with cluster(tmp_path, 3, FAST) as made:
+    async with cluster(tmp_path, 3) as made:
         leader = await made.leader()
         victim = next(manager for manager in made.managers if manager is not leader)
         await victim.stop()
@@ -238,7 +239,7 @@ async def test_RFT_06_who_was_away_for_long_gets_a_snapshot_and_so_does_a_late_j
 
 
 async def test_how_often_a_snapshot_is_taken_may_be_changed_while_it_runs(tmp_path: Path) -> None:
-    async with cluster(tmp_path, 1, replace(FAST, snapshot_entries=10_000, keep_entries=2)) as made:
+    async with cluster(tmp_path, 1, replace(STEADY, snapshot_entries=10_000, keep_entries=2)) as made:
         (manager,) = made.managers
         snapshot = manager.folder / SNAPSHOT
         for number in range(30):
@@ -249,7 +250,7 @@ async def test_how_often_a_snapshot_is_taken_may_be_changed_while_it_runs(tmp_pa
 
 
 async def test_older_snapshots_are_kept_until_the_data_key_changes(tmp_path: Path) -> None:
-    async with cluster(tmp_path, 1, replace(FAST, keep_entries=2)) as made:
+    async with cluster(tmp_path, 1, replace(STEADY, keep_entries=2)) as made:
         (manager,) = made.managers
 
         def older() -> list[str]:
@@ -297,8 +298,9 @@ async def test_a_snapshot_under_way_holds_up_no_heartbeat(tmp_path: Path, monkey
         monkeypatch.setattr("raft.transport.snapshots.SnapshotWriter.finish", stuck)
         await away.start()
         await until(arrived.is_set)
+        leader.notice_silence_soon()
         heard = leader.raft._engine.guard.heard(away.id)
-        await until(lambda: leader.raft._engine.guard.heard(away.id) > heard + SMALL.silence)
+        await until(lambda: leader.raft._engine.guard.heard(away.id) > heard + SECOND)
         assert away.leadership.leader_id == leader.id
         assert all(member.reachable for member in leader.raft.members())
         assert b"59" not in away.notebook.commands
@@ -307,12 +309,12 @@ async def test_a_snapshot_under_way_holds_up_no_heartbeat(tmp_path: Path, monkey
 
 
 async def test_a_removed_manager_is_told_and_refused(tmp_path: Path) -> None:
-    async with cluster(tmp_path, 3, FAST) as made:
+    async with cluster(tmp_path, 3) as made:
         leader = await made.leader()
         victim = next(manager for manager in made.managers if manager is not leader)
         await leader.raft.remove_member(victim.id)
         assert len(leader.raft.members()) == 2
-        await asyncio.wait_for(victim.raft.removed.wait(), 10)
+        await asyncio.wait_for(victim.raft.removed.wait(), PATIENCE)
         with pytest.raises(PermissionDenied, match="cannot come back with its old state"):
             await victim.raft.join(leader.addr)
         await victim.stop()
@@ -322,7 +324,7 @@ async def test_a_removed_manager_is_told_and_refused(tmp_path: Path) -> None:
 
 
 async def test_ROL_01_removing_one_too_many_is_refused_with_the_reason(tmp_path: Path) -> None:
-    async with cluster(tmp_path, 3, FAST) as made:
+    async with cluster(tmp_path, 3) as made:
         leader = await made.leader()
         dead, alive = (manager for manager in made.managers if manager is not leader)
         await dead.kill()
@@ -337,18 +339,18 @@ async def test_ROL_01_removing_one_too_many_is_refused_with_the_reason(tmp_path:
 
 
 async def test_ROL_01_a_leader_asked_to_remove_itself_hands_over_first(tmp_path: Path) -> None:
-    async with cluster(tmp_path, 3, FAST) as made:
+    async with cluster(tmp_path, 3) as made:
         first = await made.leader()
         with pytest.raises(NotLeader):
             await first.raft.remove_member(first.id)
         second = await made.leader(first)
         await second.raft.remove_member(first.id)
         assert first.id not in {m.node_id for m in second.raft.members()}
-        await asyncio.wait_for(first.raft.removed.wait(), 10)
+        await asyncio.wait_for(first.raft.removed.wait(), PATIENCE)
 
 
 async def test_a_stopped_leader_hands_over_and_writes_go_on(tmp_path: Path) -> None:
-    async with cluster(tmp_path, 3, FAST) as made:
+    async with cluster(tmp_path, 3) as made:
         first = await made.leader()
         term = first.leadership.term
         await first.stop()
@@ -358,7 +360,7 @@ async def test_a_stopped_leader_hands_over_and_writes_go_on(tmp_path: Path) -> N
 
 
 async def test_RFT_07_a_leader_whose_loop_was_blocked_hands_over_and_a_lone_one_goes_on(tmp_path: Path) -> None:
-    async with cluster(tmp_path, 3, FAST) as made:
+    async with cluster(tmp_path, 3) as made:
         first = await made.leader()
         term = first.leadership.term
         stuck = first.raft._mailbox.stuck
@@ -367,7 +369,7 @@ async def test_RFT_07_a_leader_whose_loop_was_blocked_hands_over_and_a_lone_one_
         second = await made.leader(first)
         assert second.leadership.term == term + 1
         await written(made, b"after", first)
-    async with cluster(tmp_path / "lone", 1, FAST) as made:
+    async with cluster(tmp_path / "lone", 1) as made:
         (lone,) = made.managers
         stuck = lone.raft._mailbox.stuck
         assert stuck is not None
@@ -376,7 +378,7 @@ async def test_RFT_07_a_leader_whose_loop_was_blocked_hands_over_and_a_lone_one_
 
 
 async def test_a_retry_with_the_same_request_id_is_applied_once(tmp_path: Path) -> None:
-    async with cluster(tmp_path, 3, FAST) as made:
+    async with cluster(tmp_path, 3) as made:
         first = await made.leader()
         index = await first.raft.propose(b"once", b"request")
         assert await first.raft.propose(b"once", b"request") == index
@@ -389,7 +391,7 @@ async def test_a_retry_with_the_same_request_id_is_applied_once(tmp_path: Path) 
 
 
 async def test_followers_name_the_leader(tmp_path: Path) -> None:
-    async with cluster(tmp_path, 3, FAST) as made:
+    async with cluster(tmp_path, 3) as made:
         leader = await made.leader()
         follower = next(manager for manager in made.managers if manager is not leader)
         await until(lambda: follower.leadership.leader_id == leader.id)
@@ -398,7 +400,7 @@ async def test_followers_name_the_leader(tmp_path: Path) -> None:
 
 
 async def test_any_manager_reads_what_was_acknowledged_before(tmp_path: Path) -> None:
-    async with cluster(tmp_path, 3, FAST) as made:
+    async with cluster(tmp_path, 3) as made:
         leader = await made.leader()
         followers = [manager for manager in made.managers if manager is not leader]
         await until(lambda: all(follower.leadership.leader_id == leader.id for follower in followers))
@@ -412,7 +414,7 @@ async def test_any_manager_reads_what_was_acknowledged_before(tmp_path: Path) ->
 
 
 async def test_a_read_without_a_quorum_is_refused_with_how_many_can_be_reached(tmp_path: Path) -> None:
-    async with cluster(tmp_path, 3, FAST) as made:
+    async with cluster(tmp_path, 3, HASTY) as made:
         leader = await made.leader()
         survivor, *others = sorted(made.managers, key=lambda manager: manager is leader)
         await asyncio.gather(*(manager.kill() for manager in others))

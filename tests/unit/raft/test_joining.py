@@ -3,17 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from core.clock import SECOND
 from core.errors import FailedPrecondition, UnknownOutcome
 from raft import wipe
 from raft.membership import Change
 from tests.support.managers import Cluster, Manager, cluster, until
-from tests.unit.raft.test_cluster import FAST, everywhere, written
+from tests.unit.raft.test_cluster import everywhere, written
 
 
 @asynccontextmanager
@@ -37,7 +35,7 @@ def voters(manager: Manager) -> set[str]:
 
 
 async def test_one_that_crashes_after_it_was_let_in_joins_when_it_is_back(tmp_path: Path) -> None:
-    async with cluster(tmp_path, 2, FAST) as made:
+    async with cluster(tmp_path, 2) as made:
         await written(made, b"before")
         leader = await made.leader()
         async with a_learner(made, leader) as joiner:
@@ -53,7 +51,7 @@ async def test_one_that_crashes_after_it_was_let_in_joins_when_it_is_back(tmp_pa
 
 
 async def test_one_that_lost_its_state_after_it_was_let_in_is_refused_until_it_is_given_up(tmp_path: Path) -> None:
-    async with cluster(tmp_path, 2, FAST) as made:
+    async with cluster(tmp_path, 2) as made:
         leader = await made.leader()
         async with a_learner(made, leader) as joiner:
             await joiner.kill()
@@ -68,7 +66,7 @@ async def test_one_that_lost_its_state_after_it_was_let_in_is_refused_until_it_i
 
 
 async def test_one_that_never_comes_back_is_given_up_at_no_cost(tmp_path: Path) -> None:
-    async with cluster(tmp_path, 1, FAST) as made:
+    async with cluster(tmp_path, 1) as made:
         leader = await made.leader()
         async with a_learner(made, leader) as joiner:
             await joiner.kill()
@@ -78,7 +76,7 @@ async def test_one_that_never_comes_back_is_given_up_at_no_cost(tmp_path: Path) 
 
 
 async def test_a_join_succeeds_though_the_leader_that_began_it_dies(tmp_path: Path) -> None:
-    async with cluster(tmp_path, 3, replace(FAST, catch_up=60 * SECOND)) as made:
+    async with cluster(tmp_path, 3) as made:
         await written(made, b"before")
         leader = await made.leader()
         joiner = Manager(made.authority, made.folder, made.timing)
@@ -99,7 +97,7 @@ async def test_a_join_whose_outcome_is_unknown_is_asked_for_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made_it: bool
 ) -> None:
     """As when the leader's machine stood still for longer than a change is waited for."""
-    async with cluster(tmp_path, 1, FAST) as made:
+    async with cluster(tmp_path, 1) as made:
         (leader,) = made.managers
         change = leader.raft._proposals.change
         asked: list[Change] = []

@@ -7,6 +7,7 @@ from typing import Any
 
 from core.clock import MILLISECOND
 from raft.thread import Mailbox
+from tests.support.waiting import PATIENCE
 
 
 class BlockedLoop:
@@ -86,5 +87,5 @@ async def test_a_loop_that_is_really_blocked_is_noticed_by_another_thread() -> N
     thread = threading.Thread(target=engine)
     thread.start()
     thread.join()  # the loop stands still meanwhile
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await noticed.wait()

@@ -10,8 +10,8 @@ from core.errors import FailedPrecondition, PermissionDenied, UnknownOutcome
 from raft import MAX_COMMAND, Timing, codec, create_from_copy, force_new_cluster
 from raft.storage import state
 from raft.storage.frame import MAX_FRAME
-from tests.support.managers import Cluster, Manager, Notebook, cluster, until
-from tests.unit.raft.test_cluster import FAST, SMALL, everywhere, written
+from tests.support.managers import STEADY, Cluster, Manager, Notebook, cluster, until
+from tests.unit.raft.test_cluster import SMALL, everywhere, written
 
 LAST = b"the others are gone"
 
@@ -27,7 +27,7 @@ async def kill_all(made: Cluster) -> None:
         await manager.kill()
 
 
-@pytest.mark.parametrize("timing", [FAST, SMALL], ids=["log", "snapshot and log"])
+@pytest.mark.parametrize("timing", [STEADY, SMALL], ids=["log", "snapshot and log"])
 async def test_RFT_05_force_new_cluster_leaves_exactly_one_member_with_all_data(tmp_path: Path, timing: Timing) -> None:
     async with cluster(tmp_path, 3, timing) as made:
         for number in range(50):
@@ -51,7 +51,7 @@ async def test_RFT_05_force_new_cluster_leaves_exactly_one_member_with_all_data(
 
 
 async def test_RFT_05_the_old_members_can_neither_speak_to_it_nor_come_back(tmp_path: Path) -> None:
-    async with cluster(tmp_path, 3, FAST) as made:
+    async with cluster(tmp_path, 3) as made:
         await written(made, b"before")
         await everywhere(made.managers, b"before")
         await kill_all(made)
@@ -89,14 +89,14 @@ async def test_RFT_05_new_managers_join_the_forced_cluster(tmp_path: Path) -> No
 
 
 async def test_what_was_not_committed_yet_counts(tmp_path: Path) -> None:
-    async with cluster(tmp_path, 3, FAST) as made:
+    async with cluster(tmp_path, 3) as made:
         leader = await made.leader()
         for manager in made.managers:
             if manager is not leader:
                 await manager.kill()
-        writing = leader.propose(b"in doubt")
+        leader.notice_silence_soon()
         with pytest.raises(UnknownOutcome, match="may still be made"):
-            await writing
+            await leader.propose(b"in doubt")
         await leader.kill()
         force(leader)
         await leader.start()
@@ -105,7 +105,7 @@ async def test_what_was_not_committed_yet_counts(tmp_path: Path) -> None:
 
 
 async def test_a_crash_before_the_end_leaves_the_log_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with cluster(tmp_path, 3, FAST) as made:
+    async with cluster(tmp_path, 3) as made:
         await written(made, b"before")
         await kill_all(made)
         survivor = made.managers[0]
@@ -125,7 +125,7 @@ async def test_a_crash_before_the_end_leaves_the_log_as_it_was(tmp_path: Path, m
 
 
 async def test_it_can_be_forced_again_and_at_another_address(tmp_path: Path) -> None:
-    async with cluster(tmp_path, 2, FAST) as made:
+    async with cluster(tmp_path, 2) as made:
         await written(made, b"before")
         await everywhere(made.managers, b"before")
         await kill_all(made)
@@ -140,7 +140,7 @@ async def test_it_can_be_forced_again_and_at_another_address(tmp_path: Path) -> 
 
 async def test_all_last_changes_are_entries_however_many_bytes_they_are(tmp_path: Path) -> None:
     changes = [b"%d" % number + b"x" * (MAX_COMMAND - 2) for number in range(MAX_FRAME // MAX_COMMAND + 2)]
-    async with cluster(tmp_path, 1, FAST) as made:
+    async with cluster(tmp_path, 1) as made:
         (survivor,) = made.managers
         await survivor.propose(b"before")
         await survivor.kill()
@@ -152,7 +152,7 @@ async def test_all_last_changes_are_entries_however_many_bytes_they_are(tmp_path
 
 
 async def test_a_last_change_that_no_log_can_hold_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
-    async with cluster(tmp_path, 1, FAST) as made:
+    async with cluster(tmp_path, 1) as made:
         (survivor,) = made.managers
         await survivor.propose(b"before")
         await survivor.kill()
@@ -166,8 +166,8 @@ async def test_a_last_change_that_no_log_can_hold_is_refused_and_nothing_is_writ
 
 
 async def test_one_that_was_never_a_full_member_is_refused(tmp_path: Path) -> None:
-    async with cluster(tmp_path, 1, FAST) as made:
-        joiner = Manager(made.authority, tmp_path, FAST)
+    async with cluster(tmp_path, 1) as made:
+        joiner = Manager(made.authority, tmp_path, STEADY)
         await joiner.start()
         await joiner.stop()
         with pytest.raises(FailedPrecondition, match=r"never a full member.*use another manager, or a backup"):
@@ -175,12 +175,12 @@ async def test_one_that_was_never_a_full_member_is_refused(tmp_path: Path) -> No
 
 
 async def test_a_copy_becomes_a_cluster_of_one_that_goes_on_at_its_index(tmp_path: Path) -> None:
-    async with cluster(tmp_path, 1, FAST) as made:
+    async with cluster(tmp_path, 1) as made:
         (old,) = made.managers
         for number in range(20):
             index = await old.propose(b"%d" % number)
         chunks = list(old.notebook.freeze()())
-        new = Manager(made.authority, tmp_path, FAST)
+        new = Manager(made.authority, tmp_path, STEADY)
         create_from_copy(new.folder, "127.0.0.1:1", new.credentials.identity, index, chunks)
         try:
             await new.start()
@@ -201,8 +201,8 @@ async def test_a_copy_that_ends_early_leaves_no_log(tmp_path: Path) -> None:
         yield b"[]"
         raise ValueError("damaged")
 
-    async with cluster(tmp_path, 1, FAST) as made:
-        new = Manager(made.authority, tmp_path, FAST)
+    async with cluster(tmp_path, 1) as made:
+        new = Manager(made.authority, tmp_path, STEADY)
         with pytest.raises(ValueError, match="damaged"):
             create_from_copy(new.folder, "127.0.0.1:1", new.credentials.identity, 9, broken())
         assert not new.folder.exists()

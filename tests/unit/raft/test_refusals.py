@@ -18,25 +18,26 @@ from proto.raft_pb2_grpc import RaftStub
 from raft import MAX_COMMAND, codec
 from raft.storage.errors import StorageFailed
 from tests.support.managers import Authority, Manager, cluster, until
-from tests.unit.raft.test_cluster import FAST, written
+from tests.support.refusals import refusal
+from tests.support.waiting import PATIENCE
+from tests.unit.raft.test_cluster import written
 
 
 async def exchange(credentials: Credentials, manager: Manager, *messages: pb.RaftMessage) -> grpc.aio.AioRpcError:
     """How the stream ends when these are sent on it."""
     async with credentials.channel(manager.addr, MANAGER_NAME) as channel:
-        call = RaftStub(channel).Exchange(iter(messages), timeout=5)
-        with pytest.raises(grpc.aio.AioRpcError) as refusal:
-            async for _ in call:
+
+        async def call() -> None:
+            async for _ in RaftStub(channel).Exchange(iter(messages), timeout=PATIENCE):
                 pass
-    return refusal.value
+
+        return await refusal(call)
 
 
 async def install(credentials: Credentials, manager: Manager, *parts: pb.RaftSnapshotPart) -> grpc.aio.AioRpcError:
     """How the call ends when a snapshot of these is sent."""
     async with credentials.channel(manager.addr, MANAGER_NAME) as channel:
-        with pytest.raises(grpc.aio.AioRpcError) as refusal:
-            await RaftStub(channel).Install(iter(parts), timeout=5)
-    return refusal.value
+        return await refusal(lambda: RaftStub(channel).Install(iter(parts), timeout=PATIENCE))
 
 
 def hello(to: Manager, incarnation: int = 1) -> pb.RaftMessage:
@@ -61,19 +62,16 @@ async def test_every_call_is_refused_to_a_worker(tmp_path: Path) -> None:
         worker = made.authority.credentials(new_id(), Role.WORKER)
         async with worker.channel(manager.addr, MANAGER_NAME) as channel:
             stub = RaftStub(channel)
-            calls = [
-                stub.Join(pb.RaftJoinRequest(addr="10.0.0.9:2377", incarnation=1)),
-                stub.Probe(pb.RaftProbeRequest()),
-                stub.Install(iter([pb.RaftSnapshotPart()])),
-            ]
-            for call in calls:
-                with pytest.raises(grpc.aio.AioRpcError) as refusal:
-                    await call
-                assert refusal.value.code() == grpc.StatusCode.PERMISSION_DENIED
+            for call in (
+                lambda: stub.Join(pb.RaftJoinRequest(addr="10.0.0.9:2377", incarnation=1)),
+                lambda: stub.Probe(pb.RaftProbeRequest()),
+                lambda: stub.Install(iter([pb.RaftSnapshotPart()])),
+            ):
+                assert (await refusal(call)).code() == grpc.StatusCode.PERMISSION_DENIED
 
 
 async def test_a_stream_for_another_member_or_of_another_one_is_refused(tmp_path: Path) -> None:
-    async with cluster(tmp_path, 2, FAST) as made:
+    async with cluster(tmp_path, 2) as made:
         one, two = made.managers
         wrong = hello(one, two.raft.own.incarnation)
         wrong.hello.expected += 1
@@ -85,7 +83,7 @@ async def test_a_stream_for_another_member_or_of_another_one_is_refused(tmp_path
 
 async def test_S11_a_snapshot_for_another_member_or_of_another_one_is_refused_unread(tmp_path: Path) -> None:
     """Whatever term it claims. One whom our log does not know is heard: it may lead since we were last there."""
-    async with cluster(tmp_path, 2, FAST) as made:
+    async with cluster(tmp_path, 2) as made:
         one, two = made.managers
         state = pb.RaftSnapshotState(entry=pb.RaftEntry(index=99, term=99))
         parts = [pb.RaftSnapshotPart(term=99, state=state), pb.RaftSnapshotPart(term=99, end=0)]
@@ -108,7 +106,7 @@ async def test_S11_a_snapshot_for_another_member_or_of_another_one_is_refused_un
 
 
 async def test_S11_a_snapshot_of_a_removed_member_is_refused_unread(tmp_path: Path) -> None:
-    async with cluster(tmp_path, 3, FAST) as made:
+    async with cluster(tmp_path, 3) as made:
         leader = await made.leader()
         gone = next(manager for manager in made.managers if manager is not leader)
         said = hello(leader, gone.raft.own.incarnation).hello
@@ -137,7 +135,7 @@ async def test_what_cannot_be_read_ends_the_stream_with_the_reason(tmp_path: Pat
 
 
 async def test_one_who_is_no_member_cannot_acknowledge_or_vote(tmp_path: Path) -> None:
-    async with cluster(tmp_path, 3, FAST) as made:
+    async with cluster(tmp_path, 3) as made:
         leader = await made.leader()
         stranger = made.authority.credentials(new_id())
         term = leader.leadership.term
@@ -155,7 +153,7 @@ async def test_a_full_disk_ends_the_member_and_the_others_go_on(tmp_path: Path) 
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    async with cluster(tmp_path, 3, FAST) as made:
+    async with cluster(tmp_path, 3) as made:
         leader = await made.leader()
         leader.raft._engine._state.journal._sync = full
         with pytest.raises(UnknownOutcome):
@@ -205,7 +203,7 @@ async def test_a_stopped_member_says_so(tmp_path: Path) -> None:
 
 
 async def test_certificates_are_renewed_while_it_runs(tmp_path: Path) -> None:
-    async with cluster(tmp_path, 3, FAST) as made:
+    async with cluster(tmp_path, 3) as made:
         for manager in made.managers:
             manager.credentials.replace(PemBundle(*made.authority.issue(manager.id), made.authority.root))
             await written(made, manager.id.encode())
@@ -214,7 +212,7 @@ async def test_certificates_are_renewed_while_it_runs(tmp_path: Path) -> None:
 
 
 async def test_leadership_is_announced_when_it_changes(tmp_path: Path) -> None:
-    async with cluster(tmp_path, 3, FAST) as made:
+    async with cluster(tmp_path, 3) as made:
         leader = await made.leader()
         other = next(manager for manager in made.managers if manager is not leader)
         seen: list[tuple[str, bool]] = []

@@ -102,10 +102,22 @@ class Members:
 
     def record_addresses(self) -> None:
         """The leader writes down where the members have moved to, itself included."""
-        own = self._standing.configuration.peers.get(self._standing.own.node_id)
-        if self._standing.leadership.is_leader and own is not None:
-            moved = self._links.moved()
-            if own.addr != self._standing.own.addr:
-                moved.append(replace(own, addr=self._standing.own.addr))
-            for peer in moved:
-                self._spawn(self._proposals.change(Change(peer)))
+        if self._standing.leadership.is_leader:
+            for node_id in self._moved():
+                self._spawn(self._record_address(node_id))
+
+    async def _record_address(self, node_id: str) -> None:
+        while self._standing.leadership.is_leader and (peer := self._moved().get(node_id)) is not None:
+            try:
+                await self._proposals.change(Change(peer))
+            except (ChangePending, UnknownOutcome) as error:
+                log.info("a manager's new address is not written down yet", node=node_id, reason=error.message)
+
+    def _moved(self) -> dict[str, Peer]:
+        """Members at other addresses than the log has for them, as they are there, by id."""
+        own = self._standing.own
+        known = self._standing.configuration.peers.get(own.node_id)
+        moved = {peer.node_id: peer for peer in self._links.moved()}
+        if known is not None and known.addr != own.addr:
+            moved[own.node_id] = replace(known, addr=own.addr)
+        return moved

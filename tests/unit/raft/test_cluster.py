@@ -19,6 +19,7 @@ from core.errors import (
 )
 from core.ids import new_id
 from raft import Timing, wipe
+from raft.membership import Change, ChangePending
 from raft.storage.snapshot import FILE as SNAPSHOT
 from raft.storage.snapshot import SnapshotWriter
 from tests.support.managers import STEADY, Cluster, Manager, cluster, until
@@ -154,6 +155,27 @@ async def test_RFT_02_a_manager_that_comes_back_at_another_address_is_found_by_i
         await written(made, b"found")
         await everywhere(made.managers, b"found")
         assert all(follower.addr in {m.addr for m in manager.raft.members()} for manager in made.managers)
+
+
+async def test_RFT_02_an_address_that_could_not_be_written_down_at_once_is_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with cluster(tmp_path, 3) as made:
+        leader = await made.leader()
+        follower = next(manager for manager in made.managers if manager is not leader)
+        change = leader.raft._proposals.change
+        refusals = [ChangePending(), UnknownOutcome()]
+
+        async def not_at_once(one: Change) -> None:
+            if refusals:
+                raise refusals.pop()
+            await change(one)
+
+        monkeypatch.setattr(leader.raft._proposals, "change", not_at_once)
+        await follower.stop()
+        await follower.start(keep_addr=False)
+        await until(lambda: follower.addr in {m.addr for m in leader.raft.members()})
+        assert not refusals
 
 
 async def test_RFT_02_an_address_that_cannot_be_dialled_back_is_refused(tmp_path: Path) -> None:

@@ -24,6 +24,8 @@ class Sent(RuleBasedStateMachine):
         self.tx = Store().transaction()
         for name in SECRETS:
             self.tx.create(Secret(id=name, spec=SecretSpec(name=name, data=name.encode())))
+        self.ids: dict[str, str] = {}
+        """Of the tasks, each with a name of its own; a later task of that name has another id."""
         self.held = Dependencies()
         self.sent: list[str] = []
         """In this session, and not taken back."""
@@ -35,27 +37,28 @@ class Sent(RuleBasedStateMachine):
         self.assignments = NodeAssignments("n1")
         self.sent.clear()
 
-    @rule(task_id=TASKS, node=st.sampled_from(["n1", "n2"]), secrets=st.sets(st.sampled_from(SECRETS)))
-    def assign(self, task_id: str, node: str, secrets: set[str]) -> None:
-        if self.tx.task(task_id) is None:
-            references = tuple(SecretReference(name, name) for name in sorted(secrets))
+    @rule(name=TASKS, node=st.sampled_from(["n1", "n2"]), secrets=st.sets(st.sampled_from(SECRETS)))
+    def assign(self, name: str, node: str, secrets: set[str]) -> None:
+        if self.task(name) is None:
+            references = tuple(SecretReference(secret, secret) for secret in sorted(secrets))
             spec = TaskSpec(container=ContainerSpec(secrets=references))
+            task_id = self.ids[name] = f"{self.ids.get(name, '')}{name}"
             self.tx.create(replace(make_task(task_id, node), spec=spec))
             self.touched(task_id, node)
 
-    @rule(task_id=TASKS, state=LATER)
-    def report(self, task_id: str, state: TaskState) -> None:
-        task = self.tx.task(task_id)
+    @rule(name=TASKS, state=LATER)
+    def report(self, name: str, state: TaskState) -> None:
+        task = self.task(name)
         if task is not None and state > task.status.state:
             self.tx.update(replace(task, status=TaskStatus(state=state)))
-            self.touched(task_id, task.node_id)
+            self.touched(task.id, task.node_id)
 
-    @rule(task_id=TASKS)
-    def remove(self, task_id: str) -> None:
-        task = self.tx.task(task_id)
+    @rule(name=TASKS)
+    def remove(self, name: str) -> None:
+        task = self.task(name)
         if task is not None:
-            self.tx.delete(Task, task_id)
-            self.touched(task_id, task.node_id)
+            self.tx.delete(Task, task.id)
+            self.touched(task.id, task.node_id)
 
     @rule()
     def look(self) -> None:
@@ -69,6 +72,9 @@ class Sent(RuleBasedStateMachine):
                 self.held.update(secrets, [(Secret, name) for name in message.removed_secrets])
         assert set(self.sent) == self.needed()
         assert {item_id for _, item_id in self.held._held} == self.needed()
+
+    def task(self, name: str) -> Task | None:
+        return self.tx.task(self.ids.get(name, ""))
 
     def touched(self, task_id: str, node: str) -> None:
         if node == "n1":

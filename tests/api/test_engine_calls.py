@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
@@ -120,20 +122,36 @@ async def test_an_engine_that_does_not_answer_is_named(node, session, engine, do
         assert response.status == 503
 
 
-async def talk(path: Path, *said: bytes, end: bool = True) -> bytes:
-    """Takes over a connection as the docker command does; what the other side then says, until it ends."""
+@asynccontextmanager
+async def taken_over(path: Path) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection that is taken over as the docker command does it."""
     reader, writer = await asyncio.open_unix_connection(str(path))
     head = b"POST /v1.44/exec/1/start HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
     writer.write(head + b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
     try:
         answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
         assert answer.startswith(b"HTTP/1.1 101 UPGRADED")
-        writer.writelines(said)
-        if end:
-            writer.write_eof()
-        return await asyncio.wait_for(reader.read(), 20)
+        yield reader, writer
     finally:
         writer.close()
+
+
+async def talk(path: Path, *said: bytes) -> bytes:
+    """What the other side says, until it ends."""
+    async with taken_over(path) as (reader, writer):
+        writer.writelines(said)
+        writer.write_eof()
+        return await asyncio.wait_for(reader.read(), 20)
+
+
+@asynccontextmanager
+async def talking(path: Path) -> AsyncIterator[asyncio.StreamReader]:
+    """Both sides have heard each other: nothing is on its way, which a side that closes would throw away, and reset the
+    connection."""
+    async with taken_over(path) as (reader, writer):
+        writer.write(b"hello\n")
+        assert await asyncio.wait_for(reader.readexactly(6), 20) == b"HELLO\n"
+        yield reader
 
 
 async def test_a_connection_is_taken_over_in_both_directions(session, engine: FakeEngine, socket_path: Path):
@@ -165,27 +183,24 @@ async def test_much_is_carried_whole(session, socket_path: Path):
 
 
 async def test_a_client_that_goes_away_ends_its_exec(session, engine: FakeEngine, socket_path: Path):
-    talking = asyncio.create_task(talk(socket_path, b"hello\n", end=False))
-    await eventually("it is being talked to", lambda: engine.open == 1)
-    talking.cancel()
+    async with talking(socket_path):
+        assert engine.open == 1
     await eventually("the engine's connection is closed", lambda: engine.open == 0)
 
 
 async def test_an_engine_that_goes_away_ends_the_exec(session, engine: FakeEngine, socket_path: Path):
-    talking = asyncio.create_task(talk(socket_path, b"hello\n", end=False))
-    await eventually("it is being talked to", lambda: engine.open == 1)
-    for echo in list(engine.echoes):
+    async with talking(socket_path) as reader:
+        (echo,) = engine.echoes
         echo.close()
-    assert await talking in (b"", b"HELLO\n")
+        assert await asyncio.wait_for(reader.read(), 20) == b""
 
 
 async def test_a_daemon_that_stops_ends_what_is_handed_over(node, engine: FakeEngine, tmp_path: Path):
     server = Server(make_app(node), tmp_path / "second.sock")
     await server.start()
-    talking = asyncio.create_task(talk(tmp_path / "second.sock", b"hello\n", end=False))
-    await eventually("it is being talked to", lambda: engine.open == 1)
-    await asyncio.wait_for(server.stop(), 20)
-    assert await talking in (b"", b"HELLO\n")
+    async with talking(tmp_path / "second.sock") as reader:
+        await asyncio.wait_for(server.stop(), 20)
+        assert await asyncio.wait_for(reader.read(), 20) == b""
     await eventually("the engine's connection is closed", lambda: engine.open == 0)
 
 

@@ -47,6 +47,16 @@ def test_a_service_has_converged_when_all_run_and_still_do_after_the_monitoring_
     assert texts(report)[-1] == "verify: Service web converged"
 
 
+def test_the_seconds_that_are_left_are_counted_down():
+    convergence, display, running = Convergence("web"), PlainLines(), [task(1, "running")]
+    said = [display.text_of(convergence.look(service(1), running, NODES, look / 5).lines) for look in range(26)]
+    assert "".join(said).splitlines() == [
+        "overall progress: 1 out of 1 tasks",
+        *(f"verify: Waiting {seconds} seconds to verify that tasks are stable..." for seconds in (5, 4, 3, 2, 1)),
+        "verify: Service web converged",
+    ]
+
+
 def test_the_monitoring_period_is_the_updates():
     convergence = Convergence("web")
     running = [task(1, "running")]

@@ -22,6 +22,7 @@ from core.model import LogLine, MountType, Role, UpdateOrder
 from core.model import ServiceMode as Mode
 from pyswarm.engineapi.ports import InitRequest
 from tests.support.fake_node import FakeNode
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -214,10 +215,10 @@ async def test_docker_py_reaches_the_nodes_own_containers(with_docker_py, manage
     await with_docker_py(story)
 
 
-async def test_aiodocker_follows_events(session, socket_path, manager):
+async def test_aiodocker_follows_events(session, socket_path, manager, engine):
     async with aiodocker.Docker(url=f"unix://{socket_path}") as client:
         events = client.events.subscribe()
-        await asyncio.sleep(0.2)
+        await eventually("the engine is followed, and the cluster before it", lambda: engine.open == 1)
         await manager.cluster.run("web", replicas=0)
         event = await asyncio.wait_for(events.get(), 20)
         assert (event["Type"], event["Action"]) == ("service", "create")

@@ -67,6 +67,7 @@ class Terminal:
         self._descriptor = descriptor
         self._process = process
         self._data = bytearray()
+        self._all_read = asyncio.Event()
         os.set_blocking(descriptor, False)
         asyncio.get_running_loop().add_reader(descriptor, self._read)
 
@@ -82,6 +83,8 @@ class Terminal:
         os.write(self._descriptor, keys)
 
     async def ended(self) -> int:
+        """Its exit code, once all is read that it wrote."""
+        await self._all_read.wait()
         return await self._process.wait()
 
     async def close(self) -> None:
@@ -97,6 +100,7 @@ class Terminal:
         except OSError:
             # The other end is closed: the process has ended.
             asyncio.get_running_loop().remove_reader(self._descriptor)
+            self._all_read.set()
             return
         self._data += data
 

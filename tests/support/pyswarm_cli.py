@@ -42,17 +42,21 @@ class PyswarmCli:
 
     @asynccontextmanager
     async def on_a_terminal(self, *arguments: str, columns: int = 100) -> "AsyncIterator[Terminal]":
-        """Started as the foreground of a terminal of its own; ended when the block is."""
+        """Started as the foreground of a terminal of its own; ended when the block is.
+
+        By `setsid`, not by code of ours between fork and exec: in a process that has used gRPC, its handlers of a fork
+        may abort the child.
+        """
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         process = await asyncio.create_subprocess_exec(
+            *("setsid", "--ctty"),
             *COMMAND,
             *arguments,
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
             env=self._environment,
-            preexec_fn=_take_terminal,
         )
         os.close(theirs)
         terminal = Terminal(ours, process)
@@ -103,8 +107,3 @@ class Terminal:
             self._all_read.set()
             return
         self._data += data
-
-
-def _take_terminal() -> None:
-    os.setsid()
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)

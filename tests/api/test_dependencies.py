@@ -21,6 +21,7 @@ HIDDEN = b"hidden words \x00\xff"
 @pytest.fixture
 async def cluster(node: FakeNode, docker: DockerCli) -> MemoryCluster:
     await docker("swarm", "init", "--advertise-addr", "10.231.0.1")
+    node.cluster.make_ages_steady()
     return node.cluster
 
 

@@ -179,6 +179,7 @@ async def cluster(node: FakeNode, docker: DockerCli) -> MemoryCluster:
     `web` has everything a service can have, and one of its tasks failed.
     """
     await docker("swarm", "init", "--advertise-addr", "10.231.0.1")
+    node.cluster.make_ages_steady()
     await node.cluster.add_node("vm2")
     await docker("service", "create", "-d", "--name", "web", *EVERYTHING.split(), "busybox", "sleep", "1000")
     await docker("service", "create", "-d", "--name", "agent", "--mode", "global", "busybox")

@@ -5,6 +5,7 @@ What takes time is played: the log (every proposal is committed), the agents and
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
+from time import time_ns
 
 from core.clock import SECOND, ManualClock
 from core.ids import new_id
@@ -37,6 +38,7 @@ from tests.support.instant_agents import InstantAgents
 from tests.support.one_manager import LoneConsensus
 
 START = 1_795_244_780 * SECOND
+HOUR = 3600 * SECOND
 DESCRIPTION = NodeDescription(
     platform=Platform("x86_64", "linux"),
     resources=Resources(2 * 10**9, 25_276_502_016),
@@ -68,6 +70,11 @@ class MemoryCluster:
             logs=lambda *asked: self.logs(*asked),
             is_suspect=lambda node_id: False,
         )
+
+    def make_ages_steady(self) -> None:
+        """Turns the clock on, by less than an hour: Docker's command rounds ages to hours, and what is made from now on
+        has the same one for half an hour, as two commands are to say that are compared."""
+        self.clock.advance((time_ns() - self.clock.now()) % HOUR)
 
     async def found(self, cluster: Cluster, hostname: str) -> Node:
         """Makes the cluster and its first manager."""

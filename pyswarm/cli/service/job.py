@@ -11,20 +11,21 @@ from pyswarm.cli.json_types import Json
 from pyswarm.cli.service.report import MOST_BARS, RANK, STATE_WIDTH, Line, Report, one_line
 from pyswarm.cli.words import natural, short_id
 
-_PATIENCE = 2.0
-"""Seconds for which nothing must be under way before a run has failed: managers write in several steps."""
+_IDLE_LOOKS = 50
+"""Looks, a fifth of a second apart, at which nothing must be under way before a run has failed: managers write in
+several steps, of which each may take long. Time alone says nothing: whoever looks may have been held up too."""
 _COMPLETE = RANK["complete"]
 
 
 @dataclass
 class JobProgress:
-    """One wait for a job. `now` is in seconds, from any clock that runs on."""
+    """One wait for a job."""
 
     converged: bool = field(default=False, init=False)
-    _idle_since: float | None = field(default=None, init=False)
+    _idle_looks: int = field(default=0, init=False)
 
     def look(self, service: Json, tasks: Sequence[Json], nodes: Sequence[Json], now: float) -> Report:
-        """`tasks` may be those of earlier runs too; `nodes` do not matter."""
+        """`tasks` may be those of earlier runs too; `nodes` and `now` do not matter."""
         mode = service["Spec"]["Mode"].get("ReplicatedJob")
         current = _current(tasks, _iteration(service["JobStatus"]), "NodeID" if mode is None else "Slot")
         total = len(current) if mode is None else mode["TotalCompletions"]
@@ -42,15 +43,12 @@ class JobProgress:
         if completed >= total:
             self.converged = True
             return Report([*lines, Line("", "job complete")], done=True)
-        return Report(lines, error=self._failure(current.values(), active, f"{completed} out of {total}", now))
+        return Report(lines, error=self._failure(current.values(), active, f"{completed} out of {total}"))
 
-    def _failure(self, tasks: Collection[Json], active: int, count: str, now: float) -> str:
+    def _failure(self, tasks: Collection[Json], active: int, count: str) -> str:
         """Empty while there is hope."""
-        if active or not tasks:
-            self._idle_since = None
-            return ""
-        self._idle_since = now if self._idle_since is None else self._idle_since
-        if now - self._idle_since < _PATIENCE:
+        self._idle_looks = 0 if active or not tasks else self._idle_looks + 1
+        if self._idle_looks < _IDLE_LOOKS:
             return ""
         reason = next((text for task in tasks if (text := task["Status"].get("Err", ""))), "no task is tried again")
         return f"job failed: {count} tasks completed: {one_line(reason)}"

@@ -78,7 +78,7 @@ class Manager:
         )
         self.control = RoutedControl(self._local_control, self._raft, credentials)
         self.authority = Authority(self.store, replicator, self._raft, credentials, WallClock(), new_id)
-        self._roles = RoleManager(self.store, replicator, self._raft)
+        self._roles = RoleManager(self.store, replicator, self._raft, self._dispatcher.is_worker)
         self._loop = LeaderLoop(
             self.store, replicator, clock, lambda: new_controllers(new_id, self._dispatcher.is_suspect)
         )

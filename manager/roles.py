@@ -1,7 +1,7 @@
 """The role manager: makes managers of the nodes that shall be, and workers of those that shall not be any more."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from core.clock import SECOND
@@ -45,12 +45,19 @@ def next_steps(nodes: Iterable[Node], members: Sequence[Member]) -> list[Step]:
 
 
 class RoleManager:
-    """To be run only while this manager leads; one change at a time."""
+    """To be run only while this manager leads; one change at a time.
 
-    def __init__(self, store: Store, replicator: Replicator, consensus: Consensus) -> None:
+    `is_worker` tells whether a node is here with a worker's certificate. Only then it is promoted: one that is demoted
+    and at once promoted again must have been a worker, and so have thrown its old log away, before it can join anew.
+    """
+
+    def __init__(
+        self, store: Store, replicator: Replicator, consensus: Consensus, is_worker: Callable[[str], bool]
+    ) -> None:
         self._store = store
         self._replicator = replicator
         self._consensus = consensus
+        self._is_worker = is_worker
         self._wake = asyncio.Event()
 
     async def run(self) -> None:
@@ -68,6 +75,9 @@ class RoleManager:
         """Whether everything that was to be done is."""
         done = True
         for step in next_steps(self._store.nodes(), self._consensus.members()):
+            if step.role is Role.MANAGER and not self._is_worker(step.node_id):
+                done = False
+                continue
             try:
                 await self._carry_out(step)
             except PyswarmError as error:

@@ -5,7 +5,7 @@ from manager.ca.authority import Authority
 from manager.ca.cluster import new_cluster, rotate_tokens, with_removed_node
 from manager.ca.rotation import RootRotator, begin_rotation, signing
 from manager.ca.service import BootstrapService, NodeCAService, bootstrap_server
-from manager.ca.signing import MIN_LIFETIME, Issued, certificate_role, first_manager
+from manager.ca.signing import MIN_LIFETIME, Issued, first_manager
 
 __all__ = [
     "MIN_LIFETIME",
@@ -17,7 +17,6 @@ __all__ = [
     "authorize",
     "begin_rotation",
     "bootstrap_server",
-    "certificate_role",
     "first_manager",
     "new_cluster",
     "rotate_tokens",

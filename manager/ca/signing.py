@@ -52,11 +52,13 @@ def admit(tx: Transaction, token: str, csr: bytes, availability: Availability, n
 
 
 def renew(tx: Transaction, node_id: str, csr: bytes, now: int) -> Issued:
-    """Certifies a node anew, with the role it has now. Raises NotFound if it has been removed."""
+    """Certifies a node anew, with the role it has now; not with the one that is wanted, until the role manager has
+    changed it: a demoted node could not leave the log as what it is no more, and one that is promoted again must hold
+    a worker's certificate before it joins anew. Raises NotFound if it has been removed."""
     cluster, node = _cluster(tx), tx.node(node_id)
     if node is None:
         raise NotFound(f"node {node_id} not found")
-    renewed, issued = _certified(cluster, replace(node, role=certificate_role(node)), csr, now)
+    renewed, issued = _certified(cluster, node, csr, now)
     tx.update(renewed)
     return issued
 
@@ -70,15 +72,9 @@ def reissue(view: View, node_id: str, csr: bytes, now: int) -> Issued:
     cluster, node = _cluster(view), view.node(node_id)
     if node is None:
         raise NotFound(f"node {node_id} not found")
-    if certificate_role(node) is not Role.MANAGER:
+    if node.role is not Role.MANAGER:
         raise PermissionDenied(f"node {node_id} is no manager any more")
     return _issue(cluster, node, csr, now, _REISSUE_LIFETIME)
-
-
-def certificate_role(node: Node) -> Role:
-    """The role that a node's certificate shall carry: the wanted one, but a demoted manager keeps its own until the
-    role manager has taken it out of the log and changed `node.role`; the other members could not hear it else."""
-    return Role.MANAGER if Role.MANAGER in (node.spec.role, node.role) else Role.WORKER
 
 
 def role_of_token(cluster: Cluster, text: str) -> Role:

@@ -30,9 +30,13 @@ def update_node(tx: Transaction, node_id: str, version: int, spec: NodeSpec, mem
         raise OutOfSequence
     if spec == node.spec:
         return
+    role = node.role
     if spec.role is Role.WORKER and node.spec.role is Role.MANAGER:
         check_demotion(tx, node_id, members)
-    tx.update(replace(node, spec=spec))
+    elif spec.role is not node.spec.role and all(member.node_id != node_id for member in members):
+        # Its demotion may have come half-way: it has left the log, and must be a worker before it can join anew.
+        role = Role.WORKER
+    tx.update(replace(node, spec=spec, role=role))
 
 
 def check_demotion(view: View, node_id: str, members: Sequence[Member]) -> None:

@@ -7,7 +7,7 @@ from core.clock import Clock
 from core.errors import NotLeader
 from core.ids import IdSource
 from core.logs import logger
-from core.model import NodeDescription
+from core.model import NodeDescription, Role
 from identity.model import NodeIdentity
 from manager.dispatcher.reign import Reign
 from manager.dispatcher.session import AgentSession
@@ -45,6 +45,11 @@ class Dispatcher:
     def is_suspect(self, node_id: str) -> bool:
         """Whether the node's connection has broken: it gets no new tasks until it comes back, or is down."""
         return self._reign is not None and self._reign.liveness.is_suspect(node_id)
+
+    def is_worker(self, node_id: str) -> bool:
+        """Whether the node holds a session with a worker's certificate."""
+        session = self._sessions.get(node_id)
+        return session is not None and session.role is Role.WORKER
 
     async def run(self) -> None:
         """Until cancelled: to be run only while this manager leads. Agents are told where to go then."""

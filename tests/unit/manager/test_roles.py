@@ -58,10 +58,14 @@ class World:
         self.members: dict[str, Member] = {}
         self.refusals: list[Exception] = []
         self.removed: list[tuple[str, Role]] = []
+        self.away: set[str] = set()
+        """Nodes that have not come with a worker's certificate."""
         consensus = self.manager.consensus
         consensus.members = lambda: tuple(self.members.values())  # type: ignore[method-assign]
         consensus.remove_member = self._remove  # type: ignore[method-assign]
-        self.roles = RoleManager(self.manager.store, self.manager.replicator, consensus)
+        self.roles = RoleManager(
+            self.manager.store, self.manager.replicator, consensus, lambda node_id: node_id not in self.away
+        )
 
     async def add(self, node_id: str, role: Role) -> None:
         await self.manager.add_node(node_id, role)
@@ -138,6 +142,19 @@ async def test_ROL_01_promoted_again_while_it_left_it_becomes_a_worker_first(wor
     await eventually("the role is changed", lambda: world.manager.node("b").role is Role.MANAGER)
     versions = world.manager.node("b").meta.version
     assert versions > world.manager.node("c").meta.version
+
+
+async def test_ROL_01_who_is_demoted_and_at_once_promoted_again_stays_a_worker_until_it_comes_as_one(world: World):
+    """Otherwise it would never hear that it was one, and keep a log with which nobody lets it in."""
+    world.away.add("b")
+    await world.want("b", Role.WORKER)
+    await eventually("the role is changed", lambda: world.manager.node("b").role is Role.WORKER)
+    await world.want("b", Role.MANAGER)
+    await world.want("w", Role.MANAGER)
+    await eventually("another is promoted meanwhile", lambda: world.manager.node("w").role is Role.MANAGER)
+    assert world.manager.node("b").role is Role.WORKER
+    world.away.clear()
+    await eventually("the role is changed", lambda: world.manager.node("b").role is Role.MANAGER)
 
 
 def test_ROL_01_a_promotion_that_is_no_longer_wanted_is_not_made():

@@ -196,7 +196,8 @@ async def test_a_promoted_node_renews_into_its_new_role(leader: Running) -> None
     key, csr = new_key_and_csr()
     node = Credentials(key, await leader.join(root.worker_token, csr), root.cert)
     stored = leader.manager.node(node.identity.node_id)
-    await leader.manager.change(lambda tx: tx.update(replace(stored, spec=replace(stored.spec, role=Role.MANAGER))))
+    promoted = replace(stored, spec=replace(stored.spec, role=Role.MANAGER), role=Role.MANAGER)
+    await leader.manager.change(lambda tx: tx.update(promoted))
     answer = await leader.renew(node, new_key_and_csr()[1])
     who = read_leaf(answer.certificate).identity
     assert who == NodeIdentity(node.identity.node_id, Role.MANAGER, leader.manager.cluster.id)

@@ -61,6 +61,19 @@ async def test_ROL_01_promotion_changes_what_is_wanted(world: ControlWorld):
     assert (node.spec.role, node.role) == (Role.MANAGER, Role.WORKER)
 
 
+async def test_ROL_01_a_manager_whose_demotion_came_half_way_is_a_worker_before_it_is_promoted(world: ControlWorld):
+    """It has left the log, in which it has no place until it joins anew."""
+    for name in ("m1", "m2"):
+        await world.add_node(name, Role.MANAGER)
+    await set_role(world, "m2", Role.WORKER)
+    await set_role(world, "m2", Role.MANAGER)
+    assert world.manager.node("m2").role is Role.MANAGER
+    await set_role(world, "m2", Role.WORKER)
+    world.members.pop()
+    await set_role(world, "m2", Role.MANAGER)
+    assert (world.manager.node("m2").spec.role, world.manager.node("m2").role) == (Role.MANAGER, Role.WORKER)
+
+
 async def test_ROL_01_the_last_manager_is_not_demoted(world: ControlWorld):
     await world.add_node("m1", Role.MANAGER)
     with pytest.raises(FailedPrecondition, match="attempting to demote the last manager of the swarm"):

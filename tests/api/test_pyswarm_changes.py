@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from core.errors import OutOfSequence
 from core.model import Availability, Resources, Role, ServiceSpec
 from tests.support.docker_cli import DockerCli
 from tests.support.fake_node import FakeNode
@@ -252,6 +253,23 @@ async def test_nodes_are_updated_promoted_demoted_and_removed(pyswarm, cluster):
     assert (await pyswarm("node", "demote", "vm2")).lines == ["Manager vm2 demoted in the swarm."]
     assert (await pyswarm("node", "rm", "--force", "vm2")).lines == ["vm2"]
     assert len(cluster.nodes) == 1
+
+
+async def test_a_node_that_changes_meanwhile_is_looked_at_again(pyswarm, cluster, monkeypatch):
+    """As it does just after a change of its role, by itself."""
+    update, refusals = cluster.control.update_node, [OutOfSequence()] * 3
+
+    async def late(node_id, version, spec):
+        if refusals:
+            raise refusals.pop()
+        return await update(node_id, version, spec)
+
+    monkeypatch.setattr(cluster.control, "update_node", late)
+    assert (await pyswarm("node", "promote", "vm2")).lines == ["Node vm2 promoted to a manager in the swarm."]
+    refusals += [OutOfSequence()] * 100
+    refused = await pyswarm.run("node", "demote", "vm2")
+    assert (refused.exit, "update out of sequence" in refused.stderr) == (1, True)
+    assert refusals
 
 
 async def test_wrong_words_are_refused_before_the_daemon_is_asked(pyswarm, cluster):

@@ -4,12 +4,16 @@ from collections.abc import Callable
 
 import click
 
+from core.errors import OutOfSequence
 from pyswarm.cli.client import Client, path_to
 from pyswarm.cli.commands import command, fail_if, for_each
 from pyswarm.cli.completion import complete_nodes
+from pyswarm.cli.errors import ApiError
 from pyswarm.cli.json_types import Json
 from pyswarm.cli.node.reference import nodes_argument, resolve
 from pyswarm.cli.options import LABEL, Choice, mapping
+
+_ATTEMPTS = 10
 
 
 @command("update", "Update a node.")
@@ -92,8 +96,16 @@ def _set_role(client: Client, reference: str, role: str) -> bool:
 
 
 def _change(client: Client, reference: str, change: Callable[[Json], bool]) -> bool:
-    found = client.get(path_to("/nodes", resolve(client, reference)))
-    if not change(found):
-        return False
-    client.post(f"/nodes/{found['ID']}/update", found["Spec"], {"version": found["Version"]["Index"]})
+    """A node's version also grows with what the cluster notes of it, just after a change of role for one: then `change`
+    is asked again, of the node as it is by then."""
+    for attempts_left in reversed(range(_ATTEMPTS)):
+        found = client.get(path_to("/nodes", resolve(client, reference)))
+        if not change(found):
+            return False
+        try:
+            client.post(f"/nodes/{found['ID']}/update", found["Spec"], {"version": found["Version"]["Index"]})
+            break
+        except ApiError as error:
+            if attempts_left == 0 or OutOfSequence().message not in error.message:
+                raise
     return True

@@ -48,10 +48,10 @@ class HostCgroup:
         for hierarchy in (*self._hierarchies, _ROOT / "unified"):
             top = hierarchy / self._path
             for folder, _, _ in os.walk(top, topdown=False):
-                _rmdir(Path(folder))
+                remove_group(Path(folder))
             lab = top.parent
             if lab.is_dir() and not any(entry.is_dir() for entry in lab.iterdir()):
-                _rmdir(lab)
+                remove_group(lab)
 
     def _set_frozen(self, frozen: bool) -> None:
         if self._v2:
@@ -73,7 +73,7 @@ class HostCgroup:
         (group / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in wanted))
 
 
-def _rmdir(group: Path, seconds: float = 30.0) -> None:
+def remove_group(group: Path, seconds: float = 30.0) -> None:
     """The kernel keeps a group busy until its last process is gone wholly: a moment, or longer while disks are busy."""
     end = time.monotonic() + seconds
     while True:

@@ -106,13 +106,16 @@ async def test_limits(engine, node):
     status = await node.run(task)
     config = inspect(engine, task)["HostConfig"]
     assert (config["NanoCpus"], config["Memory"], config["PidsLimit"]) == (250_000_000, MEMORY, 17)
-    assert group_file(status.container.container_id, "pids.max") == "17"
-    assert group_file(status.container.container_id, "memory.max", "memory.limit_in_bytes") == str(MEMORY)
+    group = f"{engine.directory.name}/{status.container.container_id}"
+    assert group_file(group, "pids.max") == "17"
+    assert group_file(group, "memory.max", "memory.limit_in_bytes") == str(MEMORY)
 
 
-def group_file(container_id: str, *names: str) -> str:
-    """What a file of the container's control group holds, in either version of control groups."""
-    found = [file for name in names for file in Path("/sys/fs/cgroup").glob(f"**/{container_id}/{name}")]
+def group_file(group: str, *names: str) -> str:
+    """What a file of a container's control group holds, in either version of control groups."""
+    found = [
+        file for name in names for top in ("", "*/") for file in Path("/sys/fs/cgroup").glob(f"{top}{group}/{name}")
+    ]
     return found[0].read_text().strip()
 
 

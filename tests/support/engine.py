@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
+from pyswarm.dev.cgroups import remove_group
 from pyswarm.dev.image import built_from_busybox
 from tests.support.waiting import wait_for
 
@@ -109,9 +110,11 @@ class PrivateEngine:
         for child in psutil.Process(self._process.pid).children():
             child.kill()
         self._process.wait()
-        for parent in Path("/sys/fs/cgroup").glob(f"**/{self.directory.name}"):
-            for folder, _, _ in os.walk(parent, topdown=False):
-                os.rmdir(folder)
+        # Its groups lie at the top of each hierarchy; those of other tests, deeper down, come and go.
+        for place in ("", "*/"):
+            for parent in Path("/sys/fs/cgroup").glob(f"{place}{self.directory.name}"):
+                for folder, _, _ in os.walk(parent, topdown=False):
+                    remove_group(Path(folder))
         shutil.rmtree(self.directory)
 
     def _daemon(self) -> psutil.Process:

@@ -10,7 +10,7 @@ import pytest
 
 from core.errors import PyswarmError
 from raft.storage.frame import frame
-from tests.support.lab import SILENCE, Cluster, patiently
+from tests.support.lab import PATIENT, SILENCE, Cluster, patiently
 from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
@@ -24,7 +24,7 @@ def web(hosts: Cluster) -> Cluster:
     """Each manager's state folder is a small disk of its own."""
     for name in ("m1", "m2", "m3"):
         hosts.host(name).run("mount", "-t", "tmpfs", "-o", "size=40m,mode=700", "tmpfs", STATE)
-    hosts.form()
+    hosts.form(*PATIENT)
     hosts.serve("web", TASKS, PORT)
     return hosts
 
@@ -56,7 +56,7 @@ def test_a_manager_whose_log_is_damaged_says_so_and_is_mended_as_it_says(web: Cl
     assert "a record is damaged at byte" in web.host(victim).path("/var/log/pyswarm.log").read_text()
     assert damaged.read_bytes() == content
     wait_for("unreachable", patiently(lambda: _manager_status(web, victim, other) == "unreachable"))
-    assert web.nodes(other)[victim]["Status"]["State"] == "ready"
+    wait_for("a worker still", patiently(lambda: web.nodes(other)[victim]["Status"]["State"] == "ready"))
     assert web.containers(victim) == before
     web.pyswarm(other, "service", "create", "-d", "--name", "meanwhile", "--replicas", "0", "busybox")
 
@@ -76,7 +76,7 @@ def test_a_torn_last_record_is_cut_away_and_the_manager_goes_on(web: Cluster) ->
         file.write(frame(bytes(range(200)))[:100])
     web.host(victim).start_daemon()
     wait_for("a manager again", patiently(lambda: _manager_status(web, victim, other) == "reachable"))
-    web.pyswarm(victim, "service", "ls")
+    wait_for("its answer", patiently(lambda: "web" in web.pyswarm(victim, "service", "ls")))
     assert torn.stat().st_size == size
 
 

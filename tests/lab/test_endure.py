@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from tests.support.lab import Cluster, patiently
+from tests.support.lab import PATIENT, Cluster, patiently
 from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
@@ -15,7 +15,7 @@ PORT = 8080
 @pytest.fixture(scope="module")
 def web(hosts: Cluster) -> Cluster:
     """Formed with an interface as address, so that a node may come back at another one."""
-    hosts.pyswarm("m1", "init", "--advertise-addr", "eth0")
+    hosts.pyswarm("m1", "init", "--advertise-addr", "eth0", *PATIENT)
     for host in hosts.hosts[1:]:
         role = "manager" if host.name.startswith("m") else "worker"
         to = f"{hosts.host('m1').address}:2377"
@@ -27,9 +27,11 @@ def web(hosts: Cluster) -> Cluster:
 
 
 def test_metrics_are_served_locally(web: Cluster) -> None:
-    said = web.host("m1").run("busybox", "wget", "-qO-", "http://127.0.0.1:9377/metrics").stdout.decode()
-    assert 'swarm_manager_nodes{state="ready"} 5.0' in said
-    assert "swarm_raft_applied_index" in said
+    def served() -> str:
+        said = web.host("m1").run("busybox", "wget", "-qO-", "http://127.0.0.1:9377/metrics").stdout.decode()
+        return said if 'swarm_manager_nodes{state="ready"} 5.0' in said else ""
+
+    assert "swarm_raft_applied_index" in wait_for("five ready nodes", served)
 
 
 def test_a_daemon_that_is_told_to_stop_leaves_containers_and_ports_alone(web: Cluster) -> None:

@@ -25,8 +25,10 @@ CONFIG = LabConfig(
     name=f"pstest{NUMBER}", root=Path(f"/var/lib/pyswarm-test{NUMBER}"), subnet=IPv4Network(f"10.213.{NUMBER}.0/24")
 )
 
-SILENCE = 4.0
-"""Seconds after which a node of which nothing has been heard is surely not ready any more."""
+PATIENT = ("--dispatcher-heartbeat", "3s")
+"""For `form`: a node whose daemon is started again is not taken for down meanwhile, however slow the machine is."""
+SILENCE = 10.0
+"""Seconds after which a node of which nothing has been heard is surely not ready any more in such a cluster."""
 
 
 class Cluster:
@@ -70,9 +72,9 @@ class Cluster:
         to = f"{self.host(manager).address}:2377"
         self.pyswarm(name, "join", *arguments, "--token", "-", to, input=token.encode())
 
-    def form(self) -> None:
+    def form(self, *settings: str) -> None:
         """m1 begins, the others join by the first letter of their names."""
-        self.init()
+        self.init("m1", *settings)
         for host in self.hosts[1:]:
             self.join(host.name, "manager" if host.name.startswith("m") else "worker")
         self.wait_ready(len(self.hosts))
@@ -183,9 +185,9 @@ def patiently(condition: Callable[[], Any]) -> Callable[[], Any]:
     return ask
 
 
-def fetch(address: str, port: int) -> str:
-    """The body of GET / on address:port, empty if there is none."""
-    connection = HTTPConnection(address, port, timeout=2)
+def fetch(address: str, port: int, timeout: float = 2.0) -> str:
+    """The body of GET / on address:port, empty if there is none within `timeout` seconds."""
+    connection = HTTPConnection(address, port, timeout=timeout)
     try:
         connection.request("GET", "/")
         response = connection.getresponse()

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from core.ids import new_id
 from pyswarm.dev.network import Switch
@@ -118,10 +118,13 @@ class World:
         assert found is not None
         return found
 
+    async def status(self, member: Process) -> dict[str, Any]:
+        """Once it answers."""
+        return await self.until(f"{member.name} answers", member.status)
+
     async def caught_up(self, member: Process) -> None:
         """Waits until it has applied what the leader has by now."""
-        leader = await self.leader()
-        goal = (await self.until("the leader's index", leader.status))["applied"]
+        goal = (await self.status(await self.leader()))["applied"]
 
         async def there() -> bool:
             return bool((await member.status()).get("applied", -1) >= goal)

@@ -97,8 +97,8 @@ async def test_S8_a_flipped_bit_is_refused_with_file_offset_and_repair_and_the_r
         victim = await a_follower(world)
         victim.kill()
         path = latest_file(victim)
-        damaged = bytearray(path.read_bytes())
-        where = len(damaged) // 2
+        whole = path.read_bytes()
+        damaged, where = bytearray(whole), len(whole) // 2
         damaged[where] ^= 0x10
         path.write_bytes(damaged)
         for _ in range(2):  # nothing is repaired by itself
@@ -107,8 +107,8 @@ async def test_S8_a_flipped_bit_is_refused_with_file_offset_and_repair_and_the_r
             said = await stopped(world, victim)
             match = re.fullmatch(DAMAGED.format(file=path, node=victim.node_id), said)
             assert match is not None, said
-            assert int(match[1]) == damaged.rindex(b"\xf7PSJ", 0, where + 4)
+            assert int(match[1]) == whole.rindex(b"\xf7PSJ", 0, where + 4)
             assert path.read_bytes() == damaged
         await world.rejoin(victim)
         await world.caught_up(victim)
-        assert len((await victim.status())["members"]) == len(world.members)
+        assert len((await world.status(victim))["members"]) == len(world.members)

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from pyswarm.dev import Lab, LabError
+from tests.support.lab import NUMBER
 from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
+NAME = f"psdem{NUMBER}"
 DEMO = [sys.executable, "-m", "pyswarm.dev.demo"]
 
 
@@ -21,16 +23,16 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
     """A lab of its own, taken down in the end."""
     own = {
         **os.environ,
-        "PYSWARM_DEV_NAME": "psdemo",
+        "PYSWARM_DEV_NAME": NAME,
         "PYSWARM_DEV_ROOT": str(tmp_path / "hosts"),
-        "PYSWARM_DEV_SUBNET": "10.213.80.0/24",
+        "PYSWARM_DEV_SUBNET": f"10.214.{NUMBER}.0/24",
     }
     yield own
     subprocess.run([sys.executable, "-m", "pyswarm", "dev", "down"], env=own, check=True)
 
 
 def left_over() -> list[str]:
-    return [name for name in os.listdir("/run/netns") if name.startswith("psdemo")]
+    return [name for name in os.listdir("/run/netns") if name.startswith(f"{NAME}-")]
 
 
 def test_the_demo_runs_and_runs_again(environment: dict[str, str]) -> None:

@@ -4,7 +4,8 @@ from collections import Counter
 
 import pytest
 
-from tests.support.lab import Cluster
+from tests.support.lab import Cluster, patiently
+from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 DOCKER = ("docker", "-H", "unix:///run/pyswarm/pyswarm.sock")
@@ -31,14 +32,18 @@ def test_JOB_01_docker_waits_until_every_container_of_a_job_has_ended(cluster: C
     assert len(cluster.pyswarm("m3", "service", "logs", "--raw", "count").splitlines()) == 6
 
 
+def containers(cluster: Cluster) -> set[bytes]:
+    """Also those that have ended."""
+    return {container for host in HOSTS for container in cluster.host(host).run("docker", "ps", "-aq").stdout.split()}
+
+
 def test_JOB_03_an_update_runs_it_again_and_its_old_containers_are_removed(cluster: Cluster) -> None:
-    before = {container for host in HOSTS for container in cluster.host(host).run("docker", "ps", "-aq").stdout.split()}
+    before = containers(cluster)
     said = cluster.pyswarm("m2", "service", "update", "--force", "count").splitlines()
     assert said[-1] == "job complete"
     assert states(cluster, "count") == {"complete": 6}
     assert {task["JobIteration"]["Index"] for task in cluster.tasks("count")} == {1}
-    after = {container for host in HOSTS for container in cluster.host(host).run("docker", "ps", "-aq").stdout.split()}
-    assert not before & after
+    wait_for("the old ones removed", lambda: not before & containers(cluster))
 
 
 def test_JOB_04_a_global_job_runs_once_on_every_node(cluster: Cluster) -> None:
@@ -54,7 +59,7 @@ def test_JOB_05_a_failed_container_is_run_again_until_it_may_be_no_more(cluster:
     failed = cluster.host("m1").run("pyswarm", "service", "update", "--force", "fails", check=False)
     assert failed.returncode == 1
     assert b"job failed: 0 out of 1 tasks completed: task: non-zero exit (3)" in failed.stderr
-    assert states(cluster, "fails") == {"failed": 3}
+    wait_for("three attempts", patiently(lambda: states(cluster, "fails") == {"failed": 3}))
 
 
 def test_a_service_is_spread_again_when_a_node_has_come_back(cluster: Cluster) -> None:

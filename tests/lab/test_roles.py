@@ -28,7 +28,7 @@ def test_drain_moves_the_tasks_and_active_lets_new_ones_in(web: Cluster) -> None
 def test_ROL_01_promote_and_demote_end_in_a_consistent_list(web: Cluster) -> None:
     web.pyswarm("m1", "node", "promote", "w2")
     wait_for("w2 a manager", patiently(lambda: _is_manager(web, "w2", "m1")))
-    assert "w2" in web.pyswarm("w2", "node", "ls")
+    wait_for("w2 answers as one", patiently(lambda: "w2" in web.pyswarm("w2", "node", "ls")))
     web.pyswarm("m1", "node", "demote", "w2")
     wait_for("w2 a worker", patiently(lambda: not web.nodes()["w2"].get("ManagerStatus")))
     wait_for("w2 answers as a worker", lambda: "not a swarm manager" in web.pyswarm("w2", "node", "ls", check=False))

@@ -56,7 +56,7 @@ def test_JOB_04_a_global_job_runs_once_on_every_node(cluster: Cluster) -> None:
 def test_JOB_05_a_failed_container_is_run_again_until_it_may_be_no_more(cluster: Cluster) -> None:
     flags = ("--mode", "replicated-job", "--restart-delay", "0s", "--restart-max-attempts", "2")
     docker(cluster, "m1", "service", "create", "-d", "--name", "fails", *flags, "busybox", "sh", "-c", "exit 3")
-    failed = cluster.host("m1").run("pyswarm", "service", "update", "--force", "fails", check=False)
+    failed = cluster.host("m1").run("pyswarm", "service", "update", "--force", "fails", check=False, timeout=120)
     assert failed.returncode == 1
     assert b"job failed: 0 out of 1 tasks completed: task: non-zero exit (3)" in failed.stderr
     wait_for("three attempts", patiently(lambda: states(cluster, "fails") == {"failed": 3}))

@@ -11,7 +11,7 @@ from pyswarm.cli.json_types import Json
 from pyswarm.cli.service.report import MOST_BARS, RANK, STATE_WIDTH, Line, Report, one_line
 from pyswarm.cli.words import natural, short_id
 
-_IDLE_LOOKS = 50
+_IDLE_LOOKS = 25
 """Looks, a fifth of a second apart, at which nothing must be under way before a run has failed: managers write in
 several steps, of which each may take long. Time alone says nothing: whoever looks may have been held up too."""
 _COMPLETE = RANK["complete"]

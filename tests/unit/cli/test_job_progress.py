@@ -72,9 +72,9 @@ def test_a_run_in_which_nothing_is_tried_any_more_has_failed():
     wait = JobProgress()
     tasks = [task(0, "complete"), task(1, "failed", error="task: non-zero exit (1)")]
     for _ in range(2):
-        assert not any(look(wait, job(2), tasks).error for _ in range(49))
+        assert not any(look(wait, job(2), tasks).error for _ in range(24))
         assert not look(wait, job(2), [*tasks, task(1, "new")]).error
-    assert not any(look(wait, job(2), tasks).error for _ in range(49))
+    assert not any(look(wait, job(2), tasks).error for _ in range(24))
     assert look(wait, job(2), tasks).error == "job failed: 1 out of 2 tasks completed: task: non-zero exit (1)"
 
 

@@ -99,7 +99,7 @@ def test_a_manager_that_is_cut_off_says_so_and_comes_back(web: Cluster) -> None:
     web.host(leader).mend()
     wait_for("five ready again", patiently(lambda: _count_ready(web, other) == 5))
     assert "lost" not in web.pyswarm(other, "service", "ls", "--format", "{{.Name}}").split()
-    assert _leader_seen_by(web, leader) == _leader_seen_by(web, other)
+    wait_for("one leader for both", patiently(lambda: _leader_seen_by(web, leader) == _leader_seen_by(web, other)))
 
 
 def test_RFT_03_all_five_hosts_lose_their_power_at_once(web: Cluster) -> None:

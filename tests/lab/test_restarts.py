@@ -33,7 +33,7 @@ def test_INT_01_nobody_but_the_dead_leader_goes_down(cluster: Cluster) -> None:
 
 def test_INT_02_a_node_that_stops_is_down_and_comes_back_as_itself(cluster: Cluster) -> None:
     w1, before = cluster.host("w1"), cluster.nodes(cluster.leader())["w1"]["ID"]
-    os.kill(cluster.daemon("w1"), signal.SIGTERM)
+    cluster.stop_daemon("w1")
     leader = cluster.leader()
     wait_for("w1 down", patiently(lambda: cluster.nodes(leader)["w1"]["Status"]["State"] == "down"))
     w1.start_daemon()

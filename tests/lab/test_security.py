@@ -14,6 +14,8 @@ from tests.support.lab import Cluster, fetch, patiently
 from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
+_PAGE_SECONDS = 20.0
+"""A shared machine may stand still for seconds."""
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +63,7 @@ def users(web: Cluster) -> Iterator[Asked]:
     def visit(name: str) -> None:
         address = web.host(name).address
         while not ended.wait(0.05):
-            if fetch(address, 8080):
+            if fetch(address, 8080, _PAGE_SECONDS):
                 asked.pages += 1
             else:
                 asked.failures.append(f"no page from {name}")
@@ -143,7 +145,7 @@ def test_CA_08_a_locked_manager_waits_for_its_key_and_then_goes_on(web: Cluster)
     wait_for("it says so", lambda: "Swarm: locked" in web.pyswarm(name, "info", check=False))
     assert "needs to be unlocked" in web.pyswarm(name, "node", "ls", check=False)
     assert web.containers(name) == containers, "what runs goes on"
-    assert fetch(web.host(name).address, 8080)
+    assert fetch(web.host(name).address, 8080, _PAGE_SECONDS)
     assert "invalid" in web.pyswarm(name, "unlock", input=b"SWMKEY-1-wrong\n", check=False)
     locked_log = web.pyswarm(name, "raft", "check", input=f"{key}\n".encode(), check=False)
     assert "another pyswarm daemon" in locked_log

@@ -119,7 +119,7 @@ def test_one_of_three_managers_is_lost(cluster: Cluster, runbook: Runbook) -> No
     wait_for("m3 unreachable", patiently(lambda: managers(cluster, "m1") == {"m1", "m2"}))
     said = cluster.pyswarm("m1", "node", "ls")
     assert "WARNING: 2 of 3 managers can be reached: one more failure stops all changes" in said
-    assert "one more failure stops all changes" in cluster.pyswarm("m2", "info")
+    wait_for("m2 says so", lambda: "one more failure stops all changes" in cluster.pyswarm("m2", "info"))
     runbook.follow("One of three")
     wait_for("three managers", patiently(lambda: managers(cluster, "m1") == {"m1", "m2", "m4"}))
     assert "WARNING" not in cluster.pyswarm("m4", "node", "ls")

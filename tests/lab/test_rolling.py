@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.support.lab import Cluster, patiently
+from tests.support.lab import PATIENT, Cluster, patiently
 from tests.support.load import load_on
 from tests.support.waiting import wait_for
 
@@ -19,13 +19,14 @@ SERVE = "mkdir /www; echo $VERSION > /www/index.html; httpd -f -p 80 -h /www & t
 
 
 @pytest.fixture(scope="module")
-def web(cluster: Cluster) -> Cluster:
+def web(hosts: Cluster) -> Cluster:
+    hosts.form(*PATIENT)
     flags = ("--replicas", str(REPLICAS), "--publish", f"{PORT}:80", "--restart-delay", "0s", "--env", "VERSION=one")
     rolling = ("--update-parallelism", "2", "--update-monitor", "1s", "--rollback-parallelism", "2")
     command = ("busybox", "sh", "-c", SERVE)
-    cluster.pyswarm("m1", "service", "create", "--detach", "--name", "web", *flags, *rolling, *command)
-    wait_for("all tasks running", patiently(lambda: len(cluster.running("web")) == REPLICAS), PATIENCE)
-    return cluster
+    hosts.pyswarm("m1", "service", "create", "--detach", "--name", "web", *flags, *rolling, *command)
+    wait_for("all tasks running", patiently(lambda: len(hosts.running("web")) == REPLICAS), PATIENCE)
+    return hosts
 
 
 def update_state(cluster: Cluster, service: str = "web") -> str:
@@ -96,7 +97,8 @@ def test_scaling_up_and_down_leaves_exactly_what_was_asked_for(web: Cluster) -> 
         web.pyswarm("m1", "service", "scale", "--detach", f"web={replicas}")
         counts = patiently(lambda: sum(len(web.containers(host.name)) for host in web.hosts))
         wait_for(f"{replicas} containers", lambda replicas=replicas, counts=counts: counts() == replicas, PATIENCE)
-        assert len(web.running("web")) == replicas
+        heard = patiently(lambda: len(web.running("web")))
+        wait_for("as many tasks", lambda replicas=replicas, heard=heard: heard() == replicas)
     loads = [len(web.containers(host.name)) for host in web.hosts]
     assert loads == [1] * 5, "what is left is spread"
 

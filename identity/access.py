@@ -20,6 +20,9 @@ from proto.access_pb2 import Access
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+_FIRST_ANSWER = 5.0
+"""Seconds for which a stream that is cut off may still take its first answer."""
+
 Authorize = Callable[[NodeIdentity, Access.ValueType], None]
 """Raises PermissionDenied if a node may not call RPCs of that access."""
 
@@ -170,12 +173,13 @@ def _guarded(handler: Handler, admitted: Callable[[Context], AbstractAsyncContex
 
 async def _write_first(context: Context, answer: Any) -> None:
     """To its end, also if the stream is cut off meanwhile: until the first answer is written gRPC takes no status, and
-    the caller would wait for ever."""
+    the caller would wait for ever. One that takes nothing is waited for only so long, or its handler would go on."""
     writing = asyncio.ensure_future(context.write(answer))
     try:
         await asyncio.shield(writing)
     except asyncio.CancelledError:
-        await asyncio.wait([writing])
+        await asyncio.wait([writing], timeout=_FIRST_ANSWER)
+        writing.cancel()
         raise
 
 

@@ -50,8 +50,8 @@ def without_other_managers(tx: Transaction, own_id: str, now: int) -> None:
     for node in list(tx.nodes()):
         if node.role is Role.MANAGER and node.id != own_id:
             forget_node(tx, node, now)
-    if own.spec.role is not Role.MANAGER:
-        tx.update(replace(own, spec=replace(own.spec, role=Role.MANAGER)))
+    if Role.WORKER in (own.role, own.spec.role):
+        tx.update(replace(own, role=Role.MANAGER, spec=replace(own.spec, role=Role.MANAGER)))
 
 
 def restore(file: BinaryIO, passphrase: str, folder: Path, addr: str, host: str, now: int) -> Credentials:

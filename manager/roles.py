@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from core.clock import SECOND
@@ -13,7 +14,7 @@ from manager.store import Commit, Store, Transaction
 from raft import Consensus, Member
 
 RETRY = 5 * SECOND
-"""After an attempt that failed: the member that it needs may be back by then."""
+"""Between two looks: what failed may succeed by then, and who belongs to the log changes without a commit here."""
 
 log = logger("manager.roles")
 
@@ -32,14 +33,17 @@ def next_steps(nodes: Iterable[Node], members: Sequence[Member]) -> list[Step]:
     """What is to be done, promotions first. Pure.
 
     A promoted node gets its new certificate, and with it joins the log itself. A demoted one has left the log before it
-    loses its certificate: it must not vote as what it no longer is.
+    loses its certificate: it must not vote as what it no longer is. A worker that is a member all the same, as its join
+    was under way when it was demoted, leaves the log before anything else.
     """
     member_ids = {member.node_id for member in members}
     promotions, demotions = [], []
     for node in nodes:
-        if node.spec.role is Role.MANAGER and node.role is Role.WORKER:
+        if node.role is Role.WORKER and node.id in member_ids:
+            demotions.append(Step(node.id, Role.WORKER, leave_raft=True))
+        elif node.role is Role.WORKER and node.spec.role is Role.MANAGER:
             promotions.append(Step(node.id, Role.MANAGER))
-        elif node.spec.role is Role.WORKER and (node.role is Role.MANAGER or node.id in member_ids):
+        elif node.role is Role.MANAGER and node.spec.role is Role.WORKER:
             demotions.append(Step(node.id, Role.WORKER, leave_raft=node.id in member_ids))
     return promotions + demotions
 
@@ -66,26 +70,21 @@ class RoleManager:
         try:
             while True:
                 self._wake.clear()
-                done = await self._work()
-                await self._sleep(None if done else RETRY)
+                await self._work()
+                await self._sleep(RETRY)
         finally:
             unwatch()
 
-    async def _work(self) -> bool:
-        """Whether everything that was to be done is."""
-        done = True
+    async def _work(self) -> None:
         for step in next_steps(self._store.nodes(), self._consensus.members()):
             if step.role is Role.MANAGER and not self._is_worker(step.node_id):
-                done = False
                 continue
             try:
                 await self._carry_out(step)
             except PyswarmError as error:
-                done = False
                 log.warning(
                     "a role could not be changed yet", node=step.node_id, role=step.role.name, reason=error.message
                 )
-        return done
 
     async def _carry_out(self, step: Step) -> None:
         if step.leave_raft:
@@ -94,12 +93,10 @@ class RoleManager:
         await self._replicator.update(lambda tx: set_role(tx, step))
         log.info("role changed", node=step.node_id, role=step.role.name)
 
-    async def _sleep(self, nanoseconds: int | None) -> None:
-        try:
-            async with asyncio.timeout(nanoseconds / SECOND if nanoseconds is not None else None):
+    async def _sleep(self, nanoseconds: int) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(nanoseconds / SECOND):
                 await self._wake.wait()
-        except TimeoutError:
-            pass
 
     def _take(self, commit: Commit) -> None:
         if commit.restored or any(isinstance(event.object, Node) for event in commit.events):

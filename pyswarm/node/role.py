@@ -53,6 +53,8 @@ class ManagerRole:
         self._tried = asyncio.Event()
         self._ending: asyncio.Task[None] | None = None
         """The last manager that was given up: until it has ended the log's folder is its own."""
+        self._was_worker = False
+        """Since its log was wiped last: that is of a member which was taken out, whatever the node shall be by now."""
 
     async def start(self) -> None:
         """Returns once a founding manager leads, or a joining one is a member."""
@@ -75,7 +77,8 @@ class ManagerRole:
         await self._ended()
 
     def look_again(self) -> None:
-        """The certificate may be another."""
+        """The certificate may be another. To be called for each, however soon the next one comes."""
+        self._was_worker |= self._credentials.identity.role is not Role.MANAGER
         self._due.set()
 
     async def follow(self) -> None:
@@ -103,12 +106,12 @@ class ManagerRole:
 
     async def _take(self) -> None:
         await self._ended()
-        wanted = self._credentials.identity.role is Role.MANAGER
-        if wanted and self.manager is None:
+        if self._was_worker:
+            await self._give_up()
+            self._was_worker = False
+        if self._credentials.identity.role is Role.MANAGER and self.manager is None:
             await self.start()
             log.info("this node is a manager")
-        elif not wanted:
-            await self._give_up()
 
     async def _give_up(self) -> None:
         """Its log goes too, also one that could not be read: who is promoted again begins with an empty one."""

@@ -12,6 +12,7 @@ from core.clock import SECOND, ManualClock
 from core.errors import NotFound, NotLeader, PermissionDenied, PyswarmError, Unauthenticated
 from core.model import Role
 from core.rpc import error_of
+from identity import access
 from identity.access import AccessInterceptor, peer_identity, required_access
 from identity.credentials import Credentials
 from identity.model import NodeIdentity
@@ -175,12 +176,16 @@ class Fluent(grpc.GenericRpcHandler):
 
     def __init__(self) -> None:
         self.speaks = asyncio.Event()
+        self.ended = asyncio.Event()
 
     def service(self, details: grpc.HandlerCallDetails) -> Any:
         async def answers(request: Any, context: Any) -> AsyncIterator[bytes]:
             self.speaks.set()
-            yield bytes(16 << 20)
-            await asyncio.Event().wait()
+            try:
+                yield bytes(16 << 20)
+                await asyncio.Event().wait()
+            finally:
+                self.ended.set()
 
         return grpc.stream_stream_rpc_method_handler(answers)
 
@@ -204,6 +209,28 @@ async def test_CA_06_a_stream_that_is_cut_off_in_the_middle_of_its_first_answer_
             with pytest.raises(grpc.aio.AioRpcError) as end:
                 await stream.read()
     assert isinstance(error_of(end.value), Unauthenticated)
+
+
+async def test_CA_06_a_caller_that_takes_nothing_does_not_keep_a_stream_open_that_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(access, "_FIRST_ANSWER", 0.05)
+    old = Issuer()
+    new = Issuer(old.cluster_id)
+    root = b""
+    interceptor = AccessInterceptor(anybody, root=lambda: root)
+    fluent = Fluent()
+    async with (
+        serving(old.credentials(role=Role.MANAGER).server_credentials(), fluent, interceptor) as address,
+        old.credentials().channel(address) as channel,
+    ):
+        stream: Any = channel.stream_stream("/pyswarm.v1.Dispatcher/Session")()
+        await fluent.speaks.wait()
+        root = new.root
+        interceptor.root_changed()
+        async with asyncio.timeout(30):
+            await fluent.ended.wait()
+        stream.cancel()
 
 
 class Failing(grpc.GenericRpcHandler):

@@ -56,10 +56,11 @@ def test_RFT_05_the_other_managers_are_removed_and_refused(cluster: SmallCluster
     assert {task.node_id for task in cluster.running(web.id)} <= left.keys()
 
 
-def test_a_manager_that_was_to_be_demoted_stays_one(cluster: SmallCluster) -> None:
-    cluster.put_node(manager("m2", wanted=Role.WORKER))
+@pytest.mark.parametrize("role", Role)
+def test_a_manager_that_was_to_be_demoted_stays_one(cluster: SmallCluster, role: Role) -> None:
+    cluster.put_node(manager("m2", wanted=Role.WORKER, role=role))
     cluster.write(lambda tx: without_other_managers(tx, "m2", NOW))
-    assert cluster.node("m2").spec.role is Role.MANAGER
+    assert cluster.node("m2").spec.role is cluster.node("m2").role is Role.MANAGER
 
 
 def test_the_lost_managers_may_have_had_more_tasks_than_one_entry_has_room_for(tmp_path: Path) -> None:

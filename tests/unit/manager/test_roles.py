@@ -45,6 +45,12 @@ def test_ROL_01_a_member_that_has_a_workers_certificate_is_taken_out():
     assert next_steps([node("b", Role.WORKER, Role.WORKER)], members) == [Step("b", Role.WORKER, leave_raft=True)]
 
 
+def test_ROL_01_a_worker_that_is_a_member_leaves_the_log_before_it_is_promoted_again():
+    """Its join was under way when it was demoted; it has thrown its log away since."""
+    members = [member("a", True), member("b")]
+    assert next_steps([node("b", Role.MANAGER, Role.WORKER)], members) == [Step("b", Role.WORKER, leave_raft=True)]
+
+
 def test_ROL_01_promotions_come_before_demotions():
     nodes = [node("old", Role.WORKER, Role.MANAGER), node("new", Role.MANAGER, Role.WORKER)]
     assert [step.node_id for step in next_steps(nodes, [])] == ["new", "old"]
@@ -155,6 +161,16 @@ async def test_ROL_01_who_is_demoted_and_at_once_promoted_again_stays_a_worker_u
     assert world.manager.node("b").role is Role.WORKER
     world.away.clear()
     await eventually("the role is changed", lambda: world.manager.node("b").role is Role.MANAGER)
+
+
+async def test_ROL_01_a_worker_whose_join_comes_through_late_is_taken_out_and_promoted_then(world: World):
+    """Nothing is committed to the store when that happens."""
+    world.members["w"] = member("w")
+    await eventually("it is taken out", lambda: world.removed == [("w", Role.WORKER)])
+    world.members["w"] = member("w")
+    await world.want("w", Role.MANAGER)
+    await eventually("it is promoted", lambda: world.manager.node("w").role is Role.MANAGER)
+    assert world.removed == [("w", Role.WORKER)] * 2
 
 
 def test_ROL_01_a_promotion_that_is_no_longer_wanted_is_not_made():

@@ -18,9 +18,14 @@ class Folder:
     def __init__(self) -> None:
         self.open: set[FakeManager] = set()
         self.most = 0
+        self.wiped = 0
         self.wiped_while_open = False
+        self.lets_in = asyncio.Event()
+        """Whether a manager that begins is taken up by the others."""
+        self.lets_in.set()
 
     def wipe(self) -> None:
+        self.wiped += 1
         self.wiped_while_open |= bool(self.open)
 
 
@@ -31,7 +36,8 @@ class FakeManager:
         folder.open.add(self)
         folder.most = max(folder.most, len(folder.open))
 
-    async def start(self, founding: object, managers: object) -> None: ...
+    async def start(self, founding: object, managers: object) -> None:
+        await self._folder.lets_in.wait()
 
     async def ended(self) -> str:
         return await self.failure
@@ -93,3 +99,20 @@ async def test_a_log_is_wiped_only_once_its_manager_has_ended(role, folder, iden
     role.look_again()
     await eventually("it has ended", lambda: not folder.open)
     assert not folder.wiped_while_open
+
+
+async def test_ROL_01_a_log_is_wiped_also_if_the_node_was_a_worker_only_while_its_manager_began(role, folder, identity):
+    """Demoted and promoted again before the join came to an end: the others let nobody in with the old log."""
+    folder.lets_in.clear()
+    failed = role.manager
+    failed.failure.set_result("the disk is full")
+    await eventually("another begins", lambda: folder.open and failed not in folder.open)
+    for identity.role in (Role.WORKER, Role.MANAGER):
+        role.look_again()
+    await asyncio.sleep(0)
+    begun = set(folder.open)
+    folder.lets_in.set()
+    await eventually("a third one runs", lambda: role.manager is not None and role.manager not in begun)
+    assert folder.wiped == 1
+    assert not folder.wiped_while_open
+    assert folder.most == 1

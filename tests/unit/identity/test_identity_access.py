@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import grpc
@@ -190,7 +190,9 @@ class Fluent(grpc.GenericRpcHandler):
         return grpc.stream_stream_rpc_method_handler(answers)
 
 
-async def test_CA_06_a_stream_that_is_cut_off_in_the_middle_of_its_first_answer_ends_for_its_caller_too() -> None:
+@asynccontextmanager
+async def cut_off_in_its_first_answer() -> AsyncIterator[tuple[Any, Fluent]]:
+    """A stream whose caller has taken nothing yet, and who serves it."""
     old = Issuer()
     new = Issuer(old.cluster_id)
     root = b""
@@ -199,15 +201,21 @@ async def test_CA_06_a_stream_that_is_cut_off_in_the_middle_of_its_first_answer_
     async with (
         serving(old.credentials(role=Role.MANAGER).server_credentials(), fluent, interceptor) as address,
         old.credentials().channel(address) as channel,
+        asyncio.timeout(30),
     ):
         stream: Any = channel.stream_stream("/pyswarm.v1.Dispatcher/Session")()
         await fluent.speaks.wait()
         root = new.root
         interceptor.root_changed()
-        async with asyncio.timeout(30):
-            assert len(await stream.read()) == 16 << 20
-            with pytest.raises(grpc.aio.AioRpcError) as end:
-                await stream.read()
+        yield stream, fluent
+        stream.cancel()
+
+
+async def test_CA_06_a_stream_that_is_cut_off_in_the_middle_of_its_first_answer_ends_for_its_caller_too() -> None:
+    async with cut_off_in_its_first_answer() as (stream, _):
+        assert len(await stream.read()) == 16 << 20
+        with pytest.raises(grpc.aio.AioRpcError) as end:
+            await stream.read()
     assert isinstance(error_of(end.value), Unauthenticated)
 
 
@@ -215,22 +223,8 @@ async def test_CA_06_a_caller_that_takes_nothing_does_not_keep_a_stream_open_tha
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(access, "_FIRST_ANSWER", 0.05)
-    old = Issuer()
-    new = Issuer(old.cluster_id)
-    root = b""
-    interceptor = AccessInterceptor(anybody, root=lambda: root)
-    fluent = Fluent()
-    async with (
-        serving(old.credentials(role=Role.MANAGER).server_credentials(), fluent, interceptor) as address,
-        old.credentials().channel(address) as channel,
-    ):
-        stream: Any = channel.stream_stream("/pyswarm.v1.Dispatcher/Session")()
-        await fluent.speaks.wait()
-        root = new.root
-        interceptor.root_changed()
-        async with asyncio.timeout(30):
-            await fluent.ended.wait()
-        stream.cancel()
+    async with cut_off_in_its_first_answer() as (_, fluent):
+        await fluent.ended.wait()
 
 
 class Failing(grpc.GenericRpcHandler):

@@ -15,6 +15,7 @@ from identity.credentials import Credentials
 from identity.model import MANAGER_NAME
 from proto import raft_pb2 as pb
 from tests.support.managers import Cluster, cluster
+from tests.support.refusals import FORGOTTEN
 from tests.support.waiting import PATIENCE
 from tests.support.wire import messages
 from tests.unit.raft.test_cluster import HASTY, written
@@ -93,7 +94,7 @@ class Target:
                 else:
                     await call
             except grpc.aio.AioRpcError as error:
-                return None if error.details() == "Internal error from Core" else error.code()
+                return None if error.details() == FORGOTTEN else error.code()
             return grpc.StatusCode.OK
 
     async def is_well(self) -> None:

@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable
 
 import grpc
 
-_FORGOTTEN = "Internal error from Core"
+FORGOTTEN = "Internal error from Core"
+"""What gRPC says of a call whose status it has lost: it ended while its client was writing."""
 
 
 async def refusal(call: Callable[[], Awaitable[object]]) -> grpc.aio.AioRpcError:
@@ -13,7 +14,7 @@ async def refusal(call: Callable[[], Awaitable[object]]) -> grpc.aio.AioRpcError
         try:
             await call()
         except grpc.aio.AioRpcError as error:
-            if error.details() != _FORGOTTEN:
+            if error.details() != FORGOTTEN:
                 return error
         else:
             raise AssertionError("it was not refused")
